@@ -1,0 +1,2 @@
+//! The treenail binary.
+fn main() {}
