@@ -13,3 +13,16 @@
 pub mod pb {
     include!(concat!(env!("OUT_DIR"), "/pb.rs"));
 }
+
+/// Descriptions and transfer of files, `github.com/tonistiigi/fsutil`.
+pub mod fsutil {
+    /// `Stat` and `Packet`.
+    #[allow(
+        missing_docs,
+        clippy::all,
+        reason = "generated code; the .proto file carries the words"
+    )]
+    pub mod types {
+        include!(concat!(env!("OUT_DIR"), "/fsutil.types.rs"));
+    }
+}
