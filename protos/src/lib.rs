@@ -26,3 +26,75 @@ pub mod fsutil {
         include!(concat!(env!("OUT_DIR"), "/fsutil.types.rs"));
     }
 }
+
+/// Call IDs, proto package `dagger`: `call/call.proto`.
+#[allow(
+    missing_docs,
+    clippy::all,
+    reason = "generated code; the .proto file carries the words"
+)]
+pub mod call {
+    include!(concat!(env!("OUT_DIR"), "/dagger.rs"));
+}
+
+/// What a session answers and the control API asks, proto packages `moby.*`.
+pub mod moby {
+    /// Packages `moby.buildkit.*`.
+    pub mod buildkit {
+        /// Secrets, `session/secrets`.
+        pub mod secrets {
+            /// Version 1.
+            #[allow(
+                missing_docs,
+                clippy::all,
+                reason = "generated code; the .proto file carries the words"
+            )]
+            pub mod v1 {
+                include!(concat!(env!("OUT_DIR"), "/moby.buildkit.secrets.v1.rs"));
+            }
+        }
+    }
+    /// File sync and registry credentials, `session/filesync` and `session/auth`.
+    pub mod filesync {
+        /// Version 1.
+        #[allow(
+            missing_docs,
+            clippy::all,
+            reason = "generated code; the .proto file carries the words"
+        )]
+        pub mod v1 {
+            include!(concat!(env!("OUT_DIR"), "/moby.filesync.v1.rs"));
+        }
+    }
+    /// Forwarded sockets, `session/sshforward`.
+    pub mod sshforward {
+        /// Version 1.
+        #[allow(
+            missing_docs,
+            clippy::all,
+            reason = "generated code; the .proto file carries the words"
+        )]
+        pub mod v1 {
+            include!(concat!(env!("OUT_DIR"), "/moby.sshforward.v1.rs"));
+        }
+    }
+}
+
+/// The reading half of containerd's content store, proto package `containerd.services.content.v1`.
+pub mod containerd {
+    /// Packages `containerd.services.*`.
+    pub mod services {
+        /// The content store.
+        pub mod content {
+            /// Version 1.
+            #[allow(
+                missing_docs,
+                clippy::all,
+                reason = "generated code; the .proto file carries the words"
+            )]
+            pub mod v1 {
+                include!(concat!(env!("OUT_DIR"), "/containerd.services.content.v1.rs"));
+            }
+        }
+    }
+}
