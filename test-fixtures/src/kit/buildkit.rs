@@ -1,0 +1,68 @@
+//! The stock daemon and its client, built from the pinned Go module.
+//!
+//! `go install package@version` refuses the module, because its `go.mod` has replace and exclude
+//! lines; a small module of our own with `tool` lines builds it as it is.
+
+use std::fs;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use super::{Kit, host};
+
+/// The release that the kit builds. A daemon built this way names its version `v0.0.0+unknown`.
+pub const VERSION: &str = "v0.32.2";
+
+const MODULE: &str = "github.com/moby/buildkit";
+
+/// Whether the programs of [`VERSION`] are in place.
+#[must_use]
+pub fn is_built(kit: &Kit) -> bool {
+    kit.buildkitd().is_file()
+        && kit.buildctl().is_file()
+        && fs::read_to_string(stamp(kit)).is_ok_and(|text| text == VERSION)
+}
+
+/// Builds `buildkitd` and `buildctl` unless they are in place; about three minutes on two cores.
+///
+/// # Errors
+/// When Go is missing or the build fails.
+pub fn ensure(kit: &Kit) -> Result<()> {
+    if is_built(kit) {
+        return Ok(());
+    }
+    let _lock = kit.lock("buildkit")?;
+    if is_built(kit) {
+        return Ok(());
+    }
+    if host::find("go").is_none() {
+        bail!("Go is needed to build buildkitd {VERSION}, see https://go.dev/dl");
+    }
+    let folder = kit.root().join("buildkit");
+    fs::create_dir_all(&folder).with_context(|| format!("cannot create folder: `{}`", folder.display()))?;
+    fs::write(folder.join("go.mod"), module_file()).context("cannot write the module file")?;
+    kit.say(&format!("building buildkitd and buildctl {VERSION} from the Go module, minutes the first time"));
+    let programs = ["buildkitd", "buildctl"].map(|name| format!("{MODULE}/cmd/{name}"));
+    host::run(
+        Command::new("go")
+            .args(["build", "-o"])
+            .arg(kit.root().join("bin/"))
+            .args(programs)
+            .current_dir(&folder)
+            .env("GOFLAGS", "-mod=mod -buildvcs=false")
+            .env("CGO_ENABLED", "0"),
+    )
+    .context("cannot build buildkitd")?;
+    fs::write(stamp(kit), VERSION).context("cannot note the version of buildkitd")
+}
+
+fn stamp(kit: &Kit) -> std::path::PathBuf {
+    kit.root().join("bin/buildkit.version")
+}
+
+fn module_file() -> String {
+    format!(
+        "module treenail.invalid/kit\n\ngo 1.25.0\n\ntool (\n\t{MODULE}/cmd/buildctl\n\t{MODULE}/cmd/buildkitd\n)\n\n\
+         require {MODULE} {VERSION}\n"
+    )
+}

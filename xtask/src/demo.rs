@@ -1,0 +1,5 @@
+//! Being laid.
+/// Options.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {}
+pub(crate) fn run(_: &Arguments) -> anyhow::Result<()> { anyhow::bail!("not yet") }
