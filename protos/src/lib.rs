@@ -41,6 +41,32 @@ pub mod call {
 pub mod moby {
     /// Packages `moby.buildkit.*`.
     pub mod buildkit {
+        /// The daemon's control service.
+        #[allow(
+            missing_docs,
+            clippy::all,
+            reason = "generated code; the .proto file carries the words"
+        )]
+        pub mod v1 {
+            include!(concat!(env!("OUT_DIR"), "/moby.buildkit.v1.rs"));
+
+            /// Capabilities.
+            pub mod apicaps {
+                include!(concat!(env!("OUT_DIR"), "/moby.buildkit.v1.apicaps.rs"));
+            }
+            /// The gateway service: the inside of an open build.
+            pub mod frontend {
+                include!(concat!(env!("OUT_DIR"), "/moby.buildkit.v1.frontend.rs"));
+            }
+            /// Source policies.
+            pub mod sourcepolicy {
+                include!(concat!(env!("OUT_DIR"), "/moby.buildkit.v1.sourcepolicy.rs"));
+            }
+            /// Workers.
+            pub mod types {
+                include!(concat!(env!("OUT_DIR"), "/moby.buildkit.v1.types.rs"));
+            }
+        }
         /// Secrets, `session/secrets`.
         pub mod secrets {
             /// Version 1.
@@ -96,5 +122,28 @@ pub mod containerd {
                 include!(concat!(env!("OUT_DIR"), "/containerd.services.content.v1.rs"));
             }
         }
+    }
+}
+
+/// Typed details of failures, `solver/errdefs/errdefs.proto`.
+#[allow(
+    missing_docs,
+    clippy::all,
+    reason = "generated code; the .proto file carries the words"
+)]
+pub mod errdefs {
+    include!(concat!(env!("OUT_DIR"), "/errdefs.rs"));
+}
+
+/// How gRPC carries a failure.
+pub mod google {
+    /// `Status`.
+    #[allow(
+        missing_docs,
+        clippy::all,
+        reason = "generated code; the .proto file carries the words"
+    )]
+    pub mod rpc {
+        include!(concat!(env!("OUT_DIR"), "/google.rpc.rs"));
     }
 }
