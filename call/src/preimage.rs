@@ -120,3 +120,16 @@ impl Writer {
         self.end();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Type;
+
+    #[test]
+    fn a_field_of_query() {
+        let call = CallId::root("directory", Type::required("Directory"));
+        let hex: String = of(call.call(), CallId::digest).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, "004469726563746f727900020000006469726563746f727900000000000000000000000000000000");
+    }
+}

@@ -71,9 +71,14 @@ pub(crate) fn check(bytes: &[u8], limits: &Limits) -> Result<(), DecodeError> {
                 let inner = kind.field(key >> 3);
                 let inner_end =
                     body.checked_add(length).filter(|&inner_end| inner_end <= end).ok_or_else(malformed)?;
-                let depth = depth + usize::from(matches!(inner, Kind::List | Kind::Object | Kind::Type));
-                // A type's own message is one level, and not a list.
-                if depth > limits.max_depth + usize::from(matches!(inner, Kind::Type)) {
+                let (levels, most) = match inner {
+                    Kind::List | Kind::Object => (1, limits.max_depth),
+                    // The innermost type is no list.
+                    Kind::Type => (1, limits.max_depth + 1),
+                    _ => (0, usize::MAX),
+                };
+                let depth = depth + levels;
+                if depth > most {
                     return Err(DecodeError::TooLarge { what: "levels", limit: limits.max_depth });
                 }
                 if matches!(inner, Kind::Call) {
