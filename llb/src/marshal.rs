@@ -92,7 +92,7 @@ enum Step<'a> {
 impl<'a> Plan<'a> {
     fn new(output: &'a Output) -> Self {
         let mut seen = BTreeSet::new();
-        let mut steps = vec![Step::Enter(&*output.node)];
+        let mut steps = vec![Step::Enter(&output.node)];
         let mut edges: BTreeMap<*const Node, usize> = BTreeMap::from([(Arc::as_ptr(&output.node), 1)]);
         let mut plan = Self { nodes: Vec::new(), positions: BTreeMap::new(), users: Vec::new() };
         while let Some(step) = steps.pop() {
@@ -105,7 +105,7 @@ impl<'a> Plan<'a> {
                     let first = steps.len();
                     node.op.inputs(&mut |input| {
                         *edges.entry(Arc::as_ptr(&input.node)).or_default() += 1;
-                        steps.push(Step::Enter(&*input.node));
+                        steps.push(Step::Enter(&input.node));
                     });
                     // The first input comes off the stack first.
                     steps[first..].reverse();
@@ -197,7 +197,7 @@ impl Emitter<'_> {
         let push = |inputs: &mut Inputs, output: &Output| inputs.0.push(self.input(output));
         let op = match &node.op {
             Op::Source(source) => {
-                platform = source.is_platform_specific().then(|| node.options.platform.as_ref());
+                platform = source.is_platform_specific().then_some(node.options.platform.as_ref());
                 capabilities.extend(source.capabilities.iter().map(String::as_str));
                 pb::op::Op::Source(source.to_pb())
             }
