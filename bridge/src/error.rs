@@ -48,6 +48,12 @@ pub enum Error {
         /// The path asked for.
         path: String,
     },
+    /// A path is no ordinary file: a directory, a device, a socket.
+    #[error("{path}: not a regular file")]
+    NotRegular {
+        /// The path asked for.
+        path: String,
+    },
     /// A file is larger than the caller allows.
     #[error("file size {size} exceeds limit {limit}")]
     TooLarge {

@@ -15,7 +15,9 @@ use treenail_protos::pb;
 
 mod error;
 pub mod fake;
+mod id;
 pub mod socket;
+mod wire;
 
 pub use error::{Error, ExecFailure};
 
@@ -133,7 +135,7 @@ pub struct SourceMetadata {
     pub identifier: String,
     /// Image: digest of the manifest or index, and the config of the platform's image as JSON bytes.
     pub image: Option<(String, Bytes)>,
-    /// Git: (commit checksum, ref name, commit object bytes).
+    /// Git: commit checksum, ref name.
     pub git: Option<(String, String)>,
     /// Http: (digest, file name, last-modified seconds since 1970).
     pub http: Option<(String, String, Option<i64>)>,
@@ -151,8 +153,11 @@ pub struct Exporter {
 /// A further solve of a definition (already evaluated in the long build) whose result leaves the daemon.
 #[derive(Clone, Debug, Default)]
 pub struct ExportRequest {
-    /// What to export. Every local source in it is pinned to the main session.
+    /// What to export; nothing is scratch. Every local source in it is pinned to the main session.
     pub definition: Option<pb::Definition>,
+    /// Several results under their names (platform ids such as `linux/amd64`, listed by the metadata entry
+    /// `refs.platforms`) instead of the one of `definition`.
+    pub named: BTreeMap<String, pb::Definition>,
     /// Session that receives the bytes and gives registry credentials.
     pub session: String,
     /// Where to.

@@ -1,0 +1,1 @@
+//! A bridge without a daemon, for tests.
