@@ -76,13 +76,7 @@ impl From<RawCase> for Case {
             (_, Some(error)) => Expected::Error(error),
             (data, None) => Expected::Data(data.unwrap_or(Value::Null)),
         };
-        Self {
-            name: raw.name,
-            lets: raw.lets,
-            query: raw.query,
-            status: raw.status.unwrap_or(200),
-            expected,
-        }
+        Self { name: raw.name, lets: raw.lets, query: raw.query, status: raw.status.unwrap_or(200), expected }
     }
 }
 
@@ -114,7 +108,11 @@ mod tests {
             for (index, binding) in case.lets.iter().enumerate() {
                 let variable = format!("${}", binding.name);
                 let later = case.lets[index + 1..].iter().map(|l| &l.query).chain([&case.query]);
-                assert!(later.into_iter().any(|query| query.contains(&variable)), "{}: {variable}", case.name);
+                assert!(
+                    later.into_iter().any(|query| query.contains(&variable)),
+                    "{}: {variable}",
+                    case.name
+                );
             }
         }
     }

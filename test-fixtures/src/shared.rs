@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail};
 
-use crate::kit::daemon::{Daemon, Options};
+use crate::kit::buildkitd::{Daemon, Options};
 use crate::kit::registry::Registry;
 use crate::kit::{Kit, recipe, silent};
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use treenail_test_fixtures::kit::daemon::{Daemon, Network, Options};
+use treenail_test_fixtures::kit::buildkitd::{Daemon, Network, Options};
 use treenail_test_fixtures::kit::registry::Registry;
 use treenail_test_fixtures::kit::{Kit, recipe};
 
@@ -48,10 +48,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     println!();
     println!("export BUILDKIT_HOST={}", daemon.address());
     println!();
-    println!("Stop it with an interrupt; what it stored goes with it{}.", match arguments.root {
-        Some(_) => " only if you remove its folder",
-        None => "",
-    });
+    println!(
+        "Stop it with an interrupt; what it stored goes with it{}.",
+        match arguments.root {
+            Some(_) => " only if you remove its folder",
+            None => "",
+        }
+    );
     wait_for_interrupt()?;
     eprintln!("xtask: stopping");
     Ok(())

@@ -1,5 +1,207 @@
-//! Being laid.
-/// Options.
+//! `cargo xtask demo`: a real pipeline on real input, from nothing.
+//!
+//! The input is the source of a published Go module, fetched as anyone would. The pipeline is an
+//! ordinary program of the unmodified Python SDK. The account at the end is the daemon's own.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use treenail_test_fixtures::kit::buildkitd::{Daemon, Options, answers};
+use treenail_test_fixtures::kit::registry::Registry;
+use treenail_test_fixtures::kit::{self, Kit, buildkit, host, recipe};
+
+use crate::history::{self, Vertex};
+use crate::{sdk, steps};
+
+/// The module that is built, and the command in it.
+const MODULE: &str = "github.com/BurntSushi/toml@v1.6.0";
+const COMMAND: &str = "tomlv";
+
+/// Options of `cargo xtask demo`.
 #[derive(clap::Args)]
-pub(crate) struct Arguments {}
-pub(crate) fn run(_: &Arguments) -> anyhow::Result<()> { anyhow::bail!("not yet") }
+pub(crate) struct Arguments {
+    /// Use the daemon at this address.
+    #[arg(long, value_name = "ADDRESS")]
+    addr: Option<String>,
+    /// Start a private daemon even if one is running.
+    #[arg(long, conflicts_with = "addr")]
+    private: bool,
+    /// How treenail shows progress.
+    #[arg(long, default_value = "plain")]
+    progress: String,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let say = crate::say();
+    let kit = Kit::open(say.clone())?;
+    buildkit::ensure(&kit)?;
+    host::ensure(&kit, host::MUSL)?;
+    kit.say("building treenail");
+    steps::watch(&mut steps::cargo(&["build", "--release", "--package", "treenail-cli"]))?;
+    let python = sdk::python(&kit)?;
+    let source = download(&kit)?;
+    let place = Place::find_or_start(arguments, &kit)?;
+    let output = kit.root().join("demo-output").join(COMMAND);
+    std::fs::create_dir_all(output.parent().context("the output has a folder")?)
+        .context("cannot create the output's folder")?;
+
+    let before = history::builds(&kit.buildctl(), &place.address)?;
+    let start = Instant::now();
+    let pipeline = kit::workspace().join("examples/python/ci.py");
+    let mut command = Command::new(kit::workspace().join("target/release/treenail"));
+    command
+        .args(["--addr", &place.address, "--progress", &arguments.progress, "run", "--"])
+        .arg(&python)
+        .arg(&pipeline)
+        .args([&source, &output])
+        .env("GO_IMAGE", &place.image);
+    steps::watch(&mut command).context("the pipeline failed")?;
+    let took = start.elapsed();
+
+    println!();
+    try_binary(&output)?;
+    let vertices = new_vertices(&kit, &place.address, &before)?;
+    print!("{}", account(&vertices));
+    println!("pipeline      {:.1} s in all, on {}", took.as_secs_f64(), place.description);
+    Ok(())
+}
+
+/// A daemon, the image to build in, and what must live as long.
+struct Place {
+    address: String,
+    image: String,
+    description: String,
+    _own: Option<(Daemon, Registry)>,
+}
+
+impl Place {
+    fn find_or_start(arguments: &Arguments, kit: &Kit) -> Result<Self> {
+        let buildctl = kit.buildctl();
+        let running = |address: String| answers(&buildctl, &address).then_some(address);
+        let found = if let Some(address) = &arguments.addr {
+            Some(running(address.clone()).with_context(|| format!("no daemon answers at: `{address}`"))?)
+        } else if arguments.private {
+            None
+        } else {
+            let named = std::env::var("BUILDKIT_HOST").ok();
+            named.into_iter().chain(["unix:///run/buildkit/buildkitd.sock".into()]).find_map(running)
+        };
+        if let Some(address) = found {
+            let description = format!("the daemon found at {address}");
+            return Ok(Self { address, image: "golang:1.26-alpine".into(), description, _own: None });
+        }
+        let kit = Kit::prepare(crate::say())?;
+        let registry = Registry::start(&kit)?;
+        let image = recipe::ensure(&kit, registry.address(), "golang")?;
+        kit.say("starting a private stock buildkitd");
+        let options = Options {
+            // Kept, so that a second run shows what the cache does.
+            root: Some(kit.root().join("demo")),
+            mirror: Some(registry.address().to_owned()),
+            ..Options::default()
+        };
+        let daemon = Daemon::start(&kit, &options)?;
+        let address = daemon.address();
+        let description = format!("a private stock buildkitd {}", buildkit::VERSION);
+        Ok(Self { address, image, description, _own: Some((daemon, registry)) })
+    }
+}
+
+/// Fetches the module's source, verified by Go's checksum database, and gives its folder.
+fn download(kit: &Kit) -> Result<PathBuf> {
+    kit.say(&format!("fetching the source of {MODULE}"));
+    let answer = host::run(
+        Command::new("go")
+            .args(["mod", "download", "-json", MODULE])
+            .current_dir(kit.root())
+            .env("GOFLAGS", "-mod=mod"),
+    )?;
+    let answer: Value = serde_json::from_str(&answer).context("cannot read what go said")?;
+    answer["Dir"].as_str().map(PathBuf::from).context("go did not say where the source is")
+}
+
+/// Runs the exported binary on real input.
+fn try_binary(binary: &Path) -> Result<()> {
+    let file = kit::workspace().join("Cargo.toml");
+    let answer =
+        host::run(Command::new(binary).arg("-json").arg(&file)).context("the exported binary fails")?;
+    let parsed: Value = serde_json::from_str(&answer).context("the exported binary does not print JSON")?;
+    if parsed["workspace"]["members"].as_array().is_none_or(Vec::is_empty) {
+        bail!("the exported binary does not understand `{}`", file.display());
+    }
+    let size = std::fs::metadata(binary).context("cannot read the exported binary")?.len();
+    println!(
+        "exported      {} ({:.1} MB), and it reads this workspace's Cargo.toml",
+        binary.display(),
+        megabytes(size)
+    );
+    Ok(())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shown with one digit")]
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
+
+fn new_vertices(kit: &Kit, address: &str, before: &BTreeSet<String>) -> Result<Vec<Vertex>> {
+    let after = history::builds(&kit.buildctl(), address)?;
+    let mut vertices = Vec::new();
+    for build in after.difference(before) {
+        vertices.extend(history::vertices(&kit.buildctl(), address, build)?);
+    }
+    Ok(vertices)
+}
+
+/// What ran, what was cached and how long it took; commands one by one, the rest in sum.
+fn account(vertices: &[Vertex]) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::new();
+    let (execs, others): (Vec<&Vertex>, Vec<&Vertex>) = vertices.iter().partition(|vertex| vertex.is_exec());
+    for exec in &execs {
+        let outcome = match (exec.cached, exec.started) {
+            (true, _) => "cached",
+            (false, true) => "ran",
+            (false, false) => "shared",
+        };
+        let _ = writeln!(text, "{outcome:<13} {:>6.1} s  {}", seconds(exec.took), exec.name);
+    }
+    let sum = |vertices: &[&Vertex]| {
+        let ran = vertices.iter().filter(|vertex| vertex.ran()).count();
+        (ran, vertices.iter().filter(|vertex| vertex.cached).count())
+    };
+    let (ran, cached) = sum(&execs);
+    let _ = writeln!(text, "commands      {ran} ran, {cached} cached");
+    let (ran, cached) = sum(&others);
+    let _ = writeln!(text, "other steps   {ran} ran, {cached} cached");
+    text
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shown with one digit")]
+fn seconds(milliseconds: u64) -> f64 {
+    milliseconds as f64 / 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_account_counts_commands_apart() {
+        let vertex = |name: &str, cached, started| Vertex { name: name.into(), cached, started, took: 1500 };
+        let text = account(&[
+            vertex("withExec go test", false, true),
+            vertex("withExec go vet", true, true),
+            vertex("withExec go vet again", false, false),
+            vertex("upload", false, true),
+        ]);
+        assert_eq!(
+            text,
+            "ran              1.5 s  withExec go test\ncached           1.5 s  withExec go vet\n\
+             shared           1.5 s  withExec go vet again\ncommands      1 ran, 1 cached\nother steps   1 ran, 0 cached\n"
+        );
+    }
+}

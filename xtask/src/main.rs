@@ -4,6 +4,7 @@
 mod bench;
 mod daemon;
 mod demo;
+mod history;
 mod sdk;
 mod steps;
 mod test;

@@ -6,13 +6,13 @@
 //! | [`buildkit`] | `buildkitd` and `buildctl` of the pinned Go module |
 //! | [`registry`] | a loopback registry on kept storage |
 //! | [`image`], [`recipe`] | images, each on first request |
-//! | [`daemon`] | private daemons that leave nothing behind |
+//! | [`buildkitd`] | private daemons that leave nothing behind |
 //!
 //! **Invariant:** each step is skipped when its result is in place, and two processes may run any
 //! step at once: a file lock lets the second one wait and find the result.
 
 pub mod buildkit;
-pub mod daemon;
+pub mod buildkitd;
 pub mod host;
 pub mod image;
 mod keeper;
@@ -91,7 +91,8 @@ impl Kit {
     /// Waits for and takes the lock of that name; it is released when the value is dropped.
     pub(crate) fn lock(&self, name: &str) -> Result<File> {
         let path = self.root.join(format!("{name}.lock"));
-        let file = File::create(&path).with_context(|| format!("cannot create lock: `{}`", path.display()))?;
+        let file =
+            File::create(&path).with_context(|| format!("cannot create lock: `{}`", path.display()))?;
         file.lock().with_context(|| format!("cannot take lock: `{}`", path.display()))?;
         Ok(file)
     }
@@ -117,7 +118,10 @@ impl std::fmt::Debug for Kit {
 /// The root folder of this checkout.
 #[must_use]
 pub fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this crate is a folder of the workspace").to_path_buf()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("this crate is a folder of the workspace")
+        .to_path_buf()
 }
 
 /// Hands the kit's lines to nobody.

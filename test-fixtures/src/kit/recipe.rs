@@ -23,7 +23,8 @@ use super::{Kit, host, image, upload};
 const REVISION: u32 = 1;
 
 /// The images that [`ensure`] can make.
-pub const NAMES: &[&str] = &["alpine", "busybox", "debian", "golang", "golang-debian", "python", "node", "rust"];
+pub const NAMES: &[&str] =
+    &["alpine", "busybox", "debian", "golang", "golang-debian", "python", "node", "rust"];
 
 /// Makes and pushes an image unless the registry has it, and gives the reference to use in `from`.
 ///
@@ -41,7 +42,8 @@ pub fn ensure(kit: &Kit, registry: &str, name: &str) -> Result<String> {
     }
     kit.say(&format!("making the image {reference}"));
     let work = Work::new(kit)?;
-    let (layers, config) = (recipe.build)(kit, &work).with_context(|| format!("cannot make the image `{reference}`"))?;
+    let (layers, config) =
+        (recipe.build)(kit, &work).with_context(|| format!("cannot make the image `{reference}`"))?;
     let mut tags = recipe.tags();
     tags.push(marker);
     image::Image { name: &repository, tags, layers, config }.push(registry)?;
@@ -105,7 +107,9 @@ impl Work {
 impl Drop for Work {
     fn drop(&mut self) {
         // What stays is in the kit's own folder under `target` and harms nobody.
-        drop(host::run(std::process::Command::new("rm").args(["-rf", "--one-file-system"]).arg(&self.folder)));
+        drop(host::run(
+            std::process::Command::new("rm").args(["-rf", "--one-file-system"]).arg(&self.folder),
+        ));
     }
 }
 

@@ -36,7 +36,8 @@ impl Registry {
 
     fn start_once(kit: &Kit) -> Result<Self> {
         let program = host::find("docker-registry").context("no such program: `docker-registry`")?;
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).context("no free port")?.port();
+        let port =
+            TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).context("no free port")?.port();
         let address = format!("127.0.0.1:{port}");
         let state = kit.scratch("registry-")?;
         let config = state.join("config.yml");
@@ -51,7 +52,8 @@ impl Registry {
         let command = [program.display().to_string(), "serve".into(), config.display().to_string()];
         let process = Kept::start(&state, Fate::Remove, false, &command)?;
         process.wait_until("the registry", Duration::from_secs(30), || {
-            upload::request(&address, "GET", "/v2/", upload::Body::Empty).is_ok_and(|answer| answer.status == 200)
+            upload::request(&address, "GET", "/v2/", upload::Body::Empty)
+                .is_ok_and(|answer| answer.status == 200)
         })?;
         Ok(Self { address, _process: process })
     }

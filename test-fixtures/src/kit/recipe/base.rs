@@ -143,7 +143,10 @@ pub(super) fn fill_busybox(tree: &Path) -> Result<()> {
     write(&etc.join("shells"), "/bin/sh\n/bin/ash\n")?;
     write(&etc.join("profile"), &format!("export PATH={PATH}\n"))?;
     write(&etc.join("hostname"), "localhost\n")?;
-    write(&etc.join("hosts"), "127.0.0.1\tlocalhost localhost.localdomain\n::1\tlocalhost localhost.localdomain\n")?;
+    write(
+        &etc.join("hosts"),
+        "127.0.0.1\tlocalhost localhost.localdomain\n::1\tlocalhost localhost.localdomain\n",
+    )?;
     write(
         &etc.join("os-release"),
         "NAME=\"Treenail test userland\"\nID=treenail-busybox\nPRETTY_NAME=\"busybox from Debian, for tests\"\n",
@@ -190,10 +193,11 @@ fn clean_debian(tree: &Path) -> Result<()> {
 
 /// The Debian mirror that this machine's own apt uses.
 fn mirror() -> String {
-    let configured = ["/etc/apt/sources.list.d/debian.sources", "/etc/apt/sources.list"].into_iter().find_map(|path| {
-        let text = fs::read_to_string(path).ok()?;
-        find_mirror(&text)
-    });
+    let configured =
+        ["/etc/apt/sources.list.d/debian.sources", "/etc/apt/sources.list"].into_iter().find_map(|path| {
+            let text = fs::read_to_string(path).ok()?;
+            find_mirror(&text)
+        });
     configured.unwrap_or_else(|| "http://deb.debian.org/debian".into())
 }
 

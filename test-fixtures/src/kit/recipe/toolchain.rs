@@ -96,7 +96,16 @@ pub(super) fn python(kit: &Kit, work: &Work) -> Result<Built> {
     for part in ["test", "idlelib", "tkinter", "turtledemo", "ensurepip", "site-packages"] {
         host::run(Command::new("rm").arg("-rf").arg(copied.join(part)))?;
     }
-    host::run(Command::new("find").arg(&copied).args(["-name", "__pycache__", "-prune", "-exec", "rm", "-rf", "{}", "+"]))?;
+    host::run(Command::new("find").arg(&copied).args([
+        "-name",
+        "__pycache__",
+        "-prune",
+        "-exec",
+        "rm",
+        "-rf",
+        "{}",
+        "+",
+    ]))?;
     std::fs::create_dir_all(copied.join("site-packages")).context("cannot create the packages folder")?;
     // Modules for windows drag half a desktop in.
     let unwanted = copied.join("lib-dynload");
@@ -115,14 +124,14 @@ pub(super) fn python(kit: &Kit, work: &Work) -> Result<Built> {
 
 /// What the program and its loadable modules link to, less the C library that the base image has.
 fn shared_libraries(program: &Path, modules: &Path) -> Result<BTreeSet<PathBuf>> {
-    let listed = host::run(
-        Command::new("sh").args(["-c", "ldd \"$0\" \"$1\"/*.so"]).arg(program).arg(modules),
-    )?;
+    let listed =
+        host::run(Command::new("sh").args(["-c", "ldd \"$0\" \"$1\"/*.so"]).arg(program).arg(modules))?;
     Ok(libraries_of(&listed))
 }
 
 fn libraries_of(listed: &str) -> BTreeSet<PathBuf> {
-    const BASE: &[&str] = &["libc.so", "libm.so", "libdl.so", "libpthread.so", "libutil.so", "librt.so", "libresolv.so"];
+    const BASE: &[&str] =
+        &["libc.so", "libm.so", "libdl.so", "libpthread.so", "libutil.so", "librt.so", "libresolv.so"];
     listed
         .lines()
         .filter_map(|line| line.split_once("=> ")?.1.split_whitespace().next())
@@ -152,7 +161,10 @@ pub(super) fn node(kit: &Kit, work: &Work) -> Result<Built> {
     }
     host::run(Command::new("cp").arg("--dereference").arg(&program).arg(local.join("bin/node")))?;
     host::run(
-        Command::new("cp").arg("--archive").arg(prefix.join("lib/node_modules/npm")).arg(local.join("lib/node_modules/")),
+        Command::new("cp")
+            .arg("--archive")
+            .arg(prefix.join("lib/node_modules/npm"))
+            .arg(local.join("lib/node_modules/")),
     )?;
     super::link("../lib/node_modules/npm/bin/npm-cli.js", &local.join("bin/npm"))?;
     super::link("../lib/node_modules/npm/bin/npx-cli.js", &local.join("bin/npx"))?;
@@ -178,7 +190,8 @@ pub(super) fn rust_tags() -> Result<Vec<String>> {
 pub(super) fn rust(kit: &Kit, work: &Work) -> Result<Built> {
     let root = PathBuf::from(ask("rustc", &["--print", "sysroot"])?);
     let layer = pack_at(work, "rust", &root, "/usr/local", &["./share", "./etc", "./lib/rustlib/src"])?;
-    let config = json!({"Env": [format!("PATH={}", base::PATH), "CARGO_HOME=/usr/local/cargo"], "Cmd": ["bash"]});
+    let config =
+        json!({"Env": [format!("PATH={}", base::PATH), "CARGO_HOME=/usr/local/cargo"], "Cmd": ["bash"]});
     Ok((vec![base::debian_layer(kit, work)?, layer], config))
 }
 

@@ -67,14 +67,17 @@ impl Daemon {
     /// the socket's path is too long.
     pub fn start(kit: &Kit, options: &Options) -> Result<Self> {
         if !host::is_root() {
-            bail!("a private daemon needs root; as another user start buildkitd yourself and name it with `--addr`");
+            bail!(
+                "a private daemon needs root; as another user start buildkitd yourself and name it with `--addr`"
+            );
         }
         if options.network == Network::Bridge {
             host::ensure(kit, host::BRIDGE)?;
         }
         let (state, fate) = match &options.root {
             Some(root) => {
-                fs::create_dir_all(root).with_context(|| format!("cannot create folder: `{}`", root.display()))?;
+                fs::create_dir_all(root)
+                    .with_context(|| format!("cannot create folder: `{}`", root.display()))?;
                 (root.clone(), Fate::Keep)
             }
             None => (kit.scratch("bk-")?, Fate::Remove),
@@ -203,8 +206,7 @@ mod tests {
 
     #[test]
     fn parallelism_belongs_to_the_worker() {
-        let options =
-            Options { max_parallelism: 1, plain_http: vec!["r:1".into()], ..Options::default() };
+        let options = Options { max_parallelism: 1, plain_http: vec!["r:1".into()], ..Options::default() };
         assert_eq!(
             config_text(&options),
             "[worker.oci]\n  gc = false\n  max-parallelism = 1\n[registry.\"r:1\"]\n  http = true\n"

@@ -1,0 +1,3 @@
+//! The kit against the real thing.
+
+mod daemon;
