@@ -262,7 +262,13 @@ pub trait Bridge: Send + Sync + 'static {
 
     /// Reads (a range of) a file, following links inside the result. Whole files of any size are read in ranges
     /// of 4 MiB; the answer is at most `limit` bytes ([`Error::TooLarge`] names the file's size otherwise).
-    async fn read_file(&self, from: &Ref, path: &str, range: Option<ByteRange>, limit: u64) -> Result<Bytes, Error>;
+    async fn read_file(
+        &self,
+        from: &Ref,
+        path: &str,
+        range: Option<ByteRange>,
+        limit: u64,
+    ) -> Result<Bytes, Error>;
 
     /// Lists one directory level, with links as links.
     async fn read_dir(&self, from: &Ref, path: &str) -> Result<Vec<Stat>, Error>;
@@ -275,7 +281,13 @@ pub trait Bridge: Send + Sync + 'static {
 
     /// Reads a file (at most the last `limit` bytes, and its full size) of a mount as a failed exec left it.
     /// `mount` is the index of the mount in the exec op.
-    async fn read_failed(&self, failure: &ExecFailure, mount: usize, path: &str, limit: u64) -> Result<(Bytes, u64), Error>;
+    async fn read_failed(
+        &self,
+        failure: &ExecFailure,
+        mount: usize,
+        path: &str,
+        limit: u64,
+    ) -> Result<(Bytes, u64), Error>;
 
     /// Runs a further solve whose result leaves the daemon; answers the exporter response map.
     async fn export(&self, request: ExportRequest) -> Result<BTreeMap<String, String>, Error>;

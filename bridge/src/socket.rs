@@ -18,8 +18,8 @@ use crate::wire::build::Build;
 use crate::wire::failure;
 use crate::wire::gateway::require_exec_filesystem;
 use crate::{
-    Bridge, ByteRange, Capabilities, Error, ExecFailure, ExportRequest, Ref, ResolveSource, SolveRequest, Solved,
-    SourceMetadata, Stat, StatusEvent,
+    Bridge, ByteRange, Capabilities, Error, ExecFailure, ExportRequest, Ref, ResolveSource, SolveRequest,
+    Solved, SourceMetadata, Stat, StatusEvent,
 };
 
 /// Events kept for a receiver that is behind; beyond it skips the oldest.
@@ -104,7 +104,8 @@ impl SocketBridge {
 
     /// Without metadata one definition is solved and exported in one call.
     async fn export_definition(&self, request: ExportRequest) -> Result<BTreeMap<String, String>, Error> {
-        let solve = control::SolveRequest { definition: request.definition.clone(), ..self.export_request(&request) };
+        let solve =
+            control::SolveRequest { definition: request.definition.clone(), ..self.export_request(&request) };
         let build = Build::send(&self.connection.channel(), solve, &self.events);
         let ending = build.ended().await;
         last_words(&build).await;
@@ -145,7 +146,10 @@ impl SocketBridge {
             exporters: request
                 .exporters
                 .iter()
-                .map(|exporter| control::Exporter { r#type: exporter.kind.clone(), attrs: exporter.attributes.clone() })
+                .map(|exporter| control::Exporter {
+                    r#type: exporter.kind.clone(),
+                    attrs: exporter.attributes.clone(),
+                })
                 .collect(),
             cache: Some(control::CacheOptions {
                 exports: request
@@ -188,7 +192,13 @@ impl Bridge for SocketBridge {
         self.build.call("solve", self.build.gateway().solve(request)).await
     }
 
-    async fn read_file(&self, from: &Ref, path: &str, range: Option<ByteRange>, limit: u64) -> Result<Bytes, Error> {
+    async fn read_file(
+        &self,
+        from: &Ref,
+        path: &str,
+        range: Option<ByteRange>,
+        limit: u64,
+    ) -> Result<Bytes, Error> {
         self.build.call("read file", self.build.gateway().read_file(from, path, range, limit)).await
     }
 
@@ -205,9 +215,17 @@ impl Bridge for SocketBridge {
         self.build.call("resolve source", self.build.gateway().resolve_source(request, images_only)).await
     }
 
-    async fn read_failed(&self, failure: &ExecFailure, mount: usize, path: &str, limit: u64) -> Result<(Bytes, u64), Error> {
+    async fn read_failed(
+        &self,
+        failure: &ExecFailure,
+        mount: usize,
+        path: &str,
+        limit: u64,
+    ) -> Result<(Bytes, u64), Error> {
         require_exec_filesystem(&self.capabilities)?;
-        self.build.call("read a failed exec", self.build.gateway().read_failed(failure, mount, path, limit)).await
+        self.build
+            .call("read a failed exec", self.build.gateway().read_failed(failure, mount, path, limit))
+            .await
     }
 
     async fn export(&self, request: ExportRequest) -> Result<BTreeMap<String, String>, Error> {

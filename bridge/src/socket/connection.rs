@@ -100,10 +100,8 @@ impl Connection {
     /// [`Error::Connect`] when nothing listens there or the address is of another kind. That a buildkitd
     /// answers is known after [`Self::info`] only.
     pub async fn open(address: &str) -> Result<Self, Error> {
-        let target = Target::parse(address).map_err(|reason| Error::Connect {
-            address: address.to_owned(),
-            reason: reason.to_owned(),
-        })?;
+        let target = Target::parse(address)
+            .map_err(|reason| Error::Connect { address: address.to_owned(), reason: reason.to_owned() })?;
         let channel = dial(address, &target).await?;
         Ok(Self { address: address.into(), target, channel })
     }
@@ -163,7 +161,10 @@ impl Connection {
 }
 
 async fn dial(address: &str, target: &Target) -> Result<Channel, Error> {
-    target.dial().await.map_err(|error| Error::Connect { address: address.to_owned(), reason: innermost(&error) })
+    target
+        .dial()
+        .await
+        .map_err(|error| Error::Connect { address: address.to_owned(), reason: innermost(&error) })
 }
 
 /// The system's own words: what lies above only says that a transport failed.

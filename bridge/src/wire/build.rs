@@ -10,9 +10,9 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
+use treenail_protos::moby::buildkit::v1::SolveRequest;
 use treenail_protos::moby::buildkit::v1::control_client::ControlClient;
 use treenail_protos::moby::buildkit::v1::frontend::{PongResponse, Result as GatewayResult};
-use treenail_protos::moby::buildkit::v1::SolveRequest;
 
 use super::failure;
 use super::gateway::{Gateway, MESSAGE_LIMIT};
@@ -38,7 +38,11 @@ pub(crate) struct Build {
 
 impl Build {
     /// Sends the call and follows its progress. The reference of `request` is filled in here.
-    pub(crate) fn send(channel: &Channel, mut request: SolveRequest, events: &broadcast::Sender<StatusEvent>) -> Self {
+    pub(crate) fn send(
+        channel: &Channel,
+        mut request: SolveRequest,
+        events: &broadcast::Sender<StatusEvent>,
+    ) -> Self {
         let id = crate::id::fresh();
         request.r#ref.clone_from(&id);
         let (end, ending) = watch::channel(None);
@@ -112,7 +116,9 @@ impl Build {
             ending = self.ended() => return Err(gone(operation, ending)),
         };
         let by_the_end = match failed {
-            Error::Unavailable { .. } | Error::Cancelled { .. } => tokio::time::timeout(GRACE, self.ended()).await.ok(),
+            Error::Unavailable { .. } | Error::Cancelled { .. } => {
+                tokio::time::timeout(GRACE, self.ended()).await.ok()
+            }
             // A build that is gone is unknown to the gateway, which says so in words alone.
             Error::Refused { .. } | Error::Vertex { .. } | Error::SessionLost { .. } => {
                 self.ending.borrow().clone()
@@ -131,11 +137,16 @@ impl Build {
         let mut ending = self.ending.clone();
         let seen = ending.wait_for(Option::is_some).await;
         // The sender goes without a word only when the call's task was stopped, which is our own doing.
-        seen.ok().and_then(|ending| ending.clone()).unwrap_or_else(|| Err(Status::cancelled("the build was closed")))
+        seen.ok()
+            .and_then(|ending| ending.clone())
+            .unwrap_or_else(|| Err(Status::cancelled("the build was closed")))
     }
 
     /// Returns `result` and waits for the exporters.
-    pub(crate) async fn finish(&self, result: GatewayResult) -> Result<Result<BTreeMap<String, String>, Status>, Error> {
+    pub(crate) async fn finish(
+        &self,
+        result: GatewayResult,
+    ) -> Result<Result<BTreeMap<String, String>, Status>, Error> {
         self.call("return", self.gateway.finish(result)).await?;
         Ok(self.ended().await)
     }

@@ -127,9 +127,13 @@ impl Details {
                 "errdefs.Vertex" => {
                     details.set_vertex(errdefs::Vertex::decode(value).ok().map(|vertex| vertex.digest));
                 }
-                "errdefs.Solve+json" => details.set_solve(json::<SolveJson>(value).map(SolveJson::into_message)),
+                "errdefs.Solve+json" => {
+                    details.set_solve(json::<SolveJson>(value).map(SolveJson::into_message))
+                }
                 "errdefs.Solve" => details.set_solve(errdefs::Solve::decode(value).ok()),
-                "gatewayapi.ExitMessage+json" => details.set_exit(json::<ExitJson>(value).map(|exit| exit.code)),
+                "gatewayapi.ExitMessage+json" => {
+                    details.set_exit(json::<ExitJson>(value).map(|exit| exit.code))
+                }
                 "gatewayapi.ExitMessage" | "moby.buildkit.v1.frontend.ExitMessage" => {
                     details.set_exit(ExitMessage::decode(value).ok().map(|exit| exit.code));
                 }

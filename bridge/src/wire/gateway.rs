@@ -8,9 +8,9 @@ use tonic::transport::Channel;
 use tonic::{Request, Status};
 use treenail_protos::moby::buildkit::v1::frontend::llb_bridge_client::LlbBridgeClient;
 use treenail_protos::moby::buildkit::v1::frontend::{
-    self as wire, CacheOptionsEntry, FileRange, NewContainerRequest, PingRequest, PongResponse, ReadDirRequest,
-    ReadFileRequest, ReleaseContainerRequest, ResolveImageConfigRequest, ResolveSourceGitRequest,
-    ResolveSourceMetaRequest, ReturnRequest, StatFileRequest, result,
+    self as wire, CacheOptionsEntry, FileRange, NewContainerRequest, PingRequest, PongResponse,
+    ReadDirRequest, ReadFileRequest, ReleaseContainerRequest, ResolveImageConfigRequest,
+    ResolveSourceGitRequest, ResolveSourceMetaRequest, ReturnRequest, StatFileRequest, result,
 };
 use treenail_protos::{fsutil, pb};
 
@@ -83,11 +83,11 @@ impl Gateway {
                 .collect(),
             ..wire::SolveRequest::default()
         });
-        let answer = self.client.clone().solve(request).await.map_err(|status| decode("solve", &status))?.into_inner();
-        let result = answer.result.ok_or_else(|| Error::Protocol {
-            operation: "solve",
-            message: "no result".to_owned(),
-        })?;
+        let answer =
+            self.client.clone().solve(request).await.map_err(|status| decode("solve", &status))?.into_inner();
+        let result = answer
+            .result
+            .ok_or_else(|| Error::Protocol { operation: "solve", message: "no result".to_owned() })?;
         Ok(solved(result))
     }
 
@@ -116,7 +116,10 @@ impl Gateway {
             }
             let piece = self.read_range(from, path, offset.saturating_add(have), ask).await?;
             if piece.len() as u64 > ask {
-                return Err(Error::Protocol { operation: "read file", message: format!("{} bytes for {ask}", piece.len()) });
+                return Err(Error::Protocol {
+                    operation: "read file",
+                    message: format!("{} bytes for {ask}", piece.len()),
+                });
             }
             let last = (piece.len() as u64) < ask;
             if last && bytes.is_empty() {
@@ -173,7 +176,11 @@ impl Gateway {
 
     pub(crate) async fn read_dir(&self, from: &Ref, path: &str) -> Result<Vec<Stat>, Error> {
         if from.id.is_empty() {
-            return if is_root(path) { Ok(Vec::new()) } else { Err(Error::NotFound { path: path.to_owned() }) };
+            return if is_root(path) {
+                Ok(Vec::new())
+            } else {
+                Err(Error::NotFound { path: path.to_owned() })
+            };
         }
         let request = self.request(ReadDirRequest {
             r#ref: from.id.to_string(),
@@ -206,14 +213,18 @@ impl Gateway {
         });
         let answer = self.client.clone().stat_file(request).await;
         let answer = answer.map_err(|status| decode_path("stat file", path, &status))?.into_inner();
-        answer.stat.map(stat).ok_or_else(|| Error::Protocol {
-            operation: "stat file",
-            message: "no description".to_owned(),
-        })
+        answer
+            .stat
+            .map(stat)
+            .ok_or_else(|| Error::Protocol { operation: "stat file", message: "no description".to_owned() })
     }
 
     /// Asks for the metadata of any source, or, with `images_only`, an old daemon for that of an image.
-    pub(crate) async fn resolve_source(&self, request: ResolveSource, images_only: bool) -> Result<SourceMetadata, Error> {
+    pub(crate) async fn resolve_source(
+        &self,
+        request: ResolveSource,
+        images_only: bool,
+    ) -> Result<SourceMetadata, Error> {
         let mode = request.source.attrs.get("image.resolvemode").cloned().unwrap_or_default();
         if images_only {
             return self.resolve_image(request, mode).await;
@@ -231,15 +242,19 @@ impl Gateway {
         // An old daemon answers success with nothing in it: presence decides, not the status.
         Ok(SourceMetadata {
             identifier: answer.source.map(|source| source.identifier).unwrap_or_default(),
-            image: answer.image.filter(|image| !image.digest.is_empty()).map(|image| (image.digest, image.config)),
+            image: answer
+                .image
+                .filter(|image| !image.digest.is_empty())
+                .map(|image| (image.digest, image.config)),
             git: answer.git.filter(|git| !git.checksum.is_empty()).map(|git| {
                 // An annotated tag has a checksum of its own; the commit behind it is what names content.
                 let commit = if git.commit_checksum.is_empty() { git.checksum } else { git.commit_checksum };
                 (commit, git.r#ref)
             }),
-            http: answer.http.filter(|http| !http.checksum.is_empty()).map(|http| {
-                (http.checksum, http.filename, http.last_modified.map(|time| time.seconds))
-            }),
+            http: answer
+                .http
+                .filter(|http| !http.checksum.is_empty())
+                .map(|http| (http.checksum, http.filename, http.last_modified.map(|time| time.seconds))),
         })
     }
 
@@ -265,7 +280,11 @@ impl Gateway {
         });
         let answer = self.client.clone().resolve_image_config(request).await;
         let answer = answer.map_err(|status| decode_source("resolve image", &status))?.into_inner();
-        Ok(SourceMetadata { identifier, image: Some((answer.digest, answer.config)), ..SourceMetadata::default() })
+        Ok(SourceMetadata {
+            identifier,
+            image: Some((answer.digest, answer.config)),
+            ..SourceMetadata::default()
+        })
     }
 
     /// The last `limit` bytes of a file as a failed exec left it, and its full size.
@@ -315,9 +334,11 @@ impl Gateway {
     }
 
     async fn read_container(&self, id: &str, path: &str, limit: u64) -> Result<(Bytes, u64), Error> {
-        let request = self.request(StatFileRequest { r#ref: id.to_owned(), path: path.to_owned(), mount_index: 0 });
+        let request =
+            self.request(StatFileRequest { r#ref: id.to_owned(), path: path.to_owned(), mount_index: 0 });
         let answer = self.client.clone().stat_file_container(request).await;
-        let answer = answer.map_err(|status| decode_path("stat a failed exec's file", path, &status))?.into_inner();
+        let answer =
+            answer.map_err(|status| decode_path("stat a failed exec's file", path, &status))?.into_inner();
         let stat = answer.stat.map(stat).unwrap_or_default();
         if !stat.is_regular() {
             return Err(Error::NotRegular { path: path.to_owned() });
@@ -333,7 +354,10 @@ impl Gateway {
             mount_index: 0,
         });
         let answer = self.client.clone().read_file_container(request).await;
-        let data = answer.map_err(|status| decode_path("read a failed exec's file", path, &status))?.into_inner().data;
+        let data = answer
+            .map_err(|status| decode_path("read a failed exec's file", path, &status))?
+            .into_inner()
+            .data;
         let size = data.len() as u64;
         let skipped = usize::try_from(size.saturating_sub(limit)).unwrap_or(0);
         Ok((data.slice(skipped..), size))
@@ -349,14 +373,17 @@ pub(crate) fn require_exec_filesystem(capabilities: &crate::Capabilities) -> Res
 }
 
 fn solved(result: wire::Result) -> Solved {
-    let named = |refs: BTreeMap<String, String>| refs.into_iter().map(|(name, id)| (name, Ref { id: id.into() })).collect();
+    let named = |refs: BTreeMap<String, String>| {
+        refs.into_iter().map(|(name, id)| (name, Ref { id: id.into() })).collect()
+    };
     let single = |id: String| (!id.is_empty()).then(|| Ref { id: id.into() });
     let mut solved = Solved { metadata: result.metadata, ..Solved::default() };
     match result.result {
         Some(result::Result::Ref(reference)) => solved.reference = single(reference.id),
         Some(result::Result::RefDeprecated(id)) => solved.reference = single(id),
         Some(result::Result::Refs(refs)) => {
-            solved.named = named(refs.refs.into_iter().map(|(name, reference)| (name, reference.id)).collect());
+            solved.named =
+                named(refs.refs.into_iter().map(|(name, reference)| (name, reference.id)).collect());
         }
         Some(result::Result::RefsDeprecated(refs)) => solved.named = named(refs.refs),
         None => {}

@@ -14,7 +14,11 @@ pub(super) fn decode(json: &serde_json::value::RawValue) -> Option<pb::Op> {
     let op: Op = serde_json::from_str(json.get()).ok()?;
     let exec = op.exec?;
     Some(pb::Op {
-        inputs: op.inputs.into_iter().map(|input| pb::Input { digest: input.digest, index: input.index.0 }).collect(),
+        inputs: op
+            .inputs
+            .into_iter()
+            .map(|input| pb::Input { digest: input.digest, index: input.index.0 })
+            .collect(),
         op: Some(pb::op::Op::Exec(exec.into_message())),
         platform: op.platform.map(|platform| pb::Platform {
             architecture: platform.architecture,
@@ -245,7 +249,11 @@ impl Meta {
                 no_proxy: proxy.no_proxy,
                 all_proxy: proxy.all_proxy,
             }),
-            extra_hosts: self.extra_hosts.into_iter().map(|host| pb::HostIp { host: host.host, ip: host.ip }).collect(),
+            extra_hosts: self
+                .extra_hosts
+                .into_iter()
+                .map(|host| pb::HostIp { host: host.host, ip: host.ip })
+                .collect(),
             hostname: self.hostname,
             ulimit: self
                 .ulimit

@@ -33,7 +33,11 @@ pub(super) async fn follow(channel: Channel, build: String, events: broadcast::S
     }
 }
 
-async fn stream(channel: &Channel, build: &str, events: &broadcast::Sender<StatusEvent>) -> Result<(), Status> {
+async fn stream(
+    channel: &Channel,
+    build: &str,
+    events: &broadcast::Sender<StatusEvent>,
+) -> Result<(), Status> {
     let mut client = ControlClient::new(channel.clone()).max_decoding_message_size(MESSAGE_LIMIT);
     let mut stream = client.status(StatusRequest { r#ref: build.to_owned() }).await?.into_inner();
     let mut heard = false;
