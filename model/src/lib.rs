@@ -1,1 +1,42 @@
-//! model.
+//! What a Container, a Directory, a File or a Secret *is*, each API call on them as a pure function, and their
+//! lowering to LLB.
+//!
+//! Invariant: nothing here is async, reads a clock, an environment or a disk. What needs the world (an image's
+//! configuration, an account file) is fetched by the engine first and handed in.
+
+mod cache;
+mod config;
+mod container;
+mod directory;
+mod exec;
+pub mod expand;
+mod file;
+mod owner;
+pub mod paths;
+mod platform;
+mod secret;
+mod tree;
+mod value;
+
+pub use cache::{CacheVolume, Sharing};
+pub use config::{DEFAULT_PATH, Environment, ImageConfig, InvalidImageConfig, ParsedImage, parse_image};
+pub use container::{Container, ExposedPort, Located, Mount, MountKind, SecretUse};
+pub use directory::{CopyFilter, Directory};
+pub use exec::{ExecOptions, ExecOutput, Expect};
+pub use file::File;
+pub use owner::{Owner, OwnerError, OwnerText, Principal};
+pub use platform::{Platform, PlatformError};
+pub use secret::Secret;
+pub use tree::{Tree, image_reference};
+pub use value::{FileType, Object, Stat, Value};
+
+/// A call that does not fit the value it is made on. The text is what a 0.19 client expects.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Invalid(pub String);
+
+impl Invalid {
+    fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+}
