@@ -1,1 +1,24 @@
-//! engine.
+//! Turns a call into a value: memo, look-ups, *when* the daemon works.
+//!
+//! Invariants:
+//! - Pure calls never reach the daemon; [`Engine::solve`] is the only place that makes it work, once a definition.
+//! - A call is its digest: equal calls of a session are one run, and a failed run is not remembered.
+//! - The engine knows neither HTTP nor a terminal nor the session protocols: it asks a [`Bridge`] and a [`Host`],
+//!   and the meaning of each field is handed in as [`Fields`].
+//!
+//! [`Bridge`]: treenail_bridge::Bridge
+
+mod engine;
+mod error;
+mod files;
+mod flight;
+mod host;
+mod lookup;
+mod secrets;
+mod solve;
+
+pub use engine::{Engine, Evaluated, Fields, Request, Resolved, Rule};
+pub use error::{Cause, ExecError, Failed};
+pub use files::{ANSWER_LIMIT, Entry};
+pub use solve::Stream;
+pub use host::{ExportTarget, Host, HostError, Receiving, SecretValue, SharedDirectory, WantedDirectory};
