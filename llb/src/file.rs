@@ -418,6 +418,22 @@ impl FileAction {
     }
 }
 
+/// A name for a run whose actions are too many to be listed in one.
+pub(crate) fn run_name(files: &[&FileNode]) -> Option<String> {
+    const LISTED: usize = 8;
+    if files.len() <= LISTED {
+        return None;
+    }
+    let first = match &files[0].action {
+        FileAction::Copy(copy) => format!("copy {}", copy.dest),
+        FileAction::Mkfile(mkfile) => format!("mkfile {}", mkfile.path),
+        FileAction::Mkdir(mkdir) => format!("mkdir {}", mkdir.path),
+        FileAction::Symlink(symlink) => format!("symlink {}", symlink.path),
+        FileAction::Rm(rm) => format!("rm {}", rm.path),
+    };
+    Some(format!("{first} and {} more changes", files.len() - 1))
+}
+
 /// The wire has signed modes; the twelve bits that exist always fit.
 fn bits_to_pb(bits: u32) -> i32 {
     i32::try_from(bits & 0o7777).expect("twelve bits fit")

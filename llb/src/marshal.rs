@@ -4,6 +4,10 @@
 //! number of users of each; runs of file actions that become one vertex; bytes and digests.
 //! Invariant: the result depends on the graph reachable from the output and on the options alone.
 //! Pointers are compared to know a shared operation again; their order is never seen.
+//!
+//! Merges, diffs and long runs get a short name where the caller gives none. The daemon makes such
+//! names from those of all inputs, so they would grow with the depth of the graph, and double at each
+//! rung of a ladder.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,7 +17,7 @@ use treenail_protos::pb;
 
 use crate::caps;
 use crate::digest::Digest;
-use crate::file::{FileAction, FileNode, MAX_ACTIONS, MAX_INLINE_BYTES};
+use crate::file::{self, FileAction, FileNode, MAX_ACTIONS, MAX_INLINE_BYTES};
 use crate::options::{Origin, SourceFile, SourceLocation, SourceRange};
 use crate::output::{Node, Op, Output};
 use crate::platform::Platform;
@@ -194,6 +198,7 @@ impl Emitter<'_> {
         let mut members = vec![node];
         let mut capabilities = BTreeSet::new();
         let mut platform = None;
+        let mut default_name = None;
         let push = |inputs: &mut Inputs, output: &Output| inputs.0.push(self.input(output));
         let op = match &node.op {
             Op::Source(source) => {
@@ -219,11 +224,13 @@ impl Emitter<'_> {
                 members.reverse();
                 files.reverse();
                 capabilities.extend(files.iter().flat_map(|file| file.capabilities()));
+                default_name = file::run_name(&files);
                 pb::op::Op::File(self.file_op(&files, &mut inputs))
             }
             Op::Merge(merge) => {
                 merge.inputs.iter().for_each(|input| push(&mut inputs, input));
                 capabilities.insert(caps::MERGE_OP);
+                default_name = Some(format!("merge of {} trees", merge.inputs.len()));
                 pb::op::Op::Merge(merge.to_pb())
             }
             Op::Diff(diff) => {
@@ -231,6 +238,7 @@ impl Emitter<'_> {
                     push(&mut inputs, input);
                 }
                 capabilities.insert(caps::DIFF_OP);
+                default_name = Some("diff of two trees".to_owned());
                 pb::op::Op::Diff(diff.to_pb())
             }
             Op::Build(build) => {
@@ -265,6 +273,10 @@ impl Emitter<'_> {
                 let origins = self.origins.entry(digest.clone()).or_default();
                 origins.extend_from_slice(&member.options.origins);
             }
+        }
+        if let Some(name) = default_name {
+            let names = &mut metadata.description;
+            names.entry("llb.customname".to_owned()).or_insert(name);
         }
     }
 

@@ -99,6 +99,25 @@ fn tags_and_names_follow_actions_to_their_vertex() {
     assert_eq!((bare.head, bare.digest), (marshalled.head, marshalled.digest));
 }
 
+#[test]
+fn long_runs_and_merges_have_short_names_unless_told() {
+    let name = |output: &Output| {
+        let marshalled = marshal(output);
+        let metadata = &marshalled.definition.metadata[marshalled.head.as_str()];
+        metadata.description.get("llb.customname").cloned()
+    };
+    let mut tree = mkdir(None, "/0");
+    for step in 1..8 {
+        tree = mkdir(tree, &format!("/{step}"));
+    }
+    assert_eq!(name(&tree), None);
+    let long = mkdir(tree.clone(), "/8");
+    assert_eq!(name(&long).as_deref(), Some("mkdir /0 and 8 more changes"));
+    let merge = |options| Output::merge([tree.clone(), image()], options).expect("two trees");
+    assert_eq!(name(&merge(plain())).as_deref(), Some("merge of 2 trees"));
+    assert_eq!(name(&merge(OpOptions::named("mine"))).as_deref(), Some("mine"));
+}
+
 /// One step of a random graph: which trees it uses (counted back from the last) and what it does.
 #[derive(Clone, Debug)]
 struct Step {

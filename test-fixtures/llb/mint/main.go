@@ -216,13 +216,16 @@ func others() []graph {
 	two := base.File(llb.Mkfile("/2", 0o644, []byte("2")))
 	twin := func() llb.State { return llb.Image(alpine).File(llb.Mkfile("/1", 0o644, []byte("1"))) }
 	source := llb.NewSourceMap(nil, "build.graphql", "GraphQL", []byte("{ container }"))
+	// Merges and diffs without a name get one from us, since the daemon's grow with the graph.
+	four, three := llb.WithCustomName("merge of 4 trees"), llb.WithCustomName("merge of 3 trees")
+	changes := llb.WithCustomName("diff of two trees")
 	ranges := []*pb.Range{{Start: &pb.Position{Line: 1, Character: 2}, End: &pb.Position{Line: 1, Character: 11}}}
 	return []graph{
-		{name: "merge", state: llb.Merge([]llb.State{base, one, two, one})},
-		{name: "diff", state: llb.Diff(base, one)},
-		{name: "diff-to-scratch", state: llb.Diff(base, llb.Scratch())},
+		{name: "merge", state: llb.Merge([]llb.State{base, one, two, one}, four)},
+		{name: "diff", state: llb.Diff(base, one, changes)},
+		{name: "diff-to-scratch", state: llb.Diff(base, llb.Scratch(), changes)},
 		{name: "merge-of-diffs", state: llb.Merge([]llb.State{llb.Image("docker.io/library/busybox:1.37"),
-			llb.Scratch(), llb.Diff(base, one), llb.Diff(base, two)})},
+			llb.Scratch(), llb.Diff(base, one, changes), llb.Diff(base, two, changes)}, three)},
 		{name: "build", state: base.With(llbbuild.Build())},
 		{name: "build-filename", state: base.With(llbbuild.Build(llbbuild.WithFilename("x.llb")))},
 		{name: "metadata", state: base.Run(args("true"), llb.IgnoreCache, llb.WithCustomName("a name"),
@@ -231,7 +234,7 @@ func others() []graph {
 			File(llb.Mkdir("/a", 0o755), llb.WithExportCache(), llb.WithCustomName("b name"))},
 		{name: "worker", state: llb.Image(alpine, llb.Require("a==b")).Run(args("true"), llb.Require("c==d")).Root(),
 			opts: []llb.ConstraintsOpt{llb.Require("all==x")}},
-		{name: "twins", state: llb.Merge([]llb.State{twin(), twin(), two})},
+		{name: "twins", state: llb.Merge([]llb.State{twin(), twin(), two}, three)},
 		{name: "locations", state: llb.Image(alpine, source.Location(ranges)).
 			Run(args("true"), source.Location(ranges), source.Location(nil)).Root()},
 	}
