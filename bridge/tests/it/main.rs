@@ -1,0 +1,11 @@
+//! What the bridge promises, shown three ways.
+//!
+//! * `daemon`: against a stock buildkitd.
+//! * `fake`: the fake that other crates test with.
+//! * `scripted`: against a peer in this process that misbehaves on command.
+
+mod daemon;
+mod fake;
+mod graph;
+mod peer;
+mod scripted;
