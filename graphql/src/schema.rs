@@ -1,0 +1,36 @@
+//! The fields of the API, one file a family, twins of the files of `model/`.
+
+use std::collections::HashMap;
+
+use crate::binding::Binding;
+
+mod container;
+mod directory;
+mod file;
+mod files;
+mod host;
+mod query;
+mod secret;
+mod values;
+
+/// All bound fields by parent and name.
+///
+/// # Panics
+/// A field bound twice is a mistake of ours.
+pub(crate) fn bindings() -> HashMap<(&'static str, &'static str), Binding> {
+    let families = [
+        container::bindings(),
+        directory::bindings(),
+        file::bindings(),
+        host::bindings(),
+        query::bindings(),
+        secret::bindings(),
+        values::bindings(),
+    ];
+    let mut table = HashMap::new();
+    for binding in families.into_iter().flatten() {
+        let key = (binding.parent, binding.field);
+        assert!(table.insert(key, binding).is_none(), "{}.{} is bound twice", key.0, key.1);
+    }
+    table
+}
