@@ -110,6 +110,10 @@ pub trait Host: Send + Sync + 'static {
     /// Makes a secret known to the daemon under an id, for as long as the client lives.
     fn offer_secret(&self, id: &str, value: SecretValue);
 
+    /// What secrets by URI are hashed with, if the user has chosen something: then equal values are equal secrets
+    /// in all sessions that share it.
+    fn secret_salt(&self) -> Option<Vec<u8>>;
+
     /// Opens a receiver for one export.
     ///
     /// # Errors

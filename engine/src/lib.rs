@@ -10,6 +10,7 @@
 
 mod engine;
 mod error;
+mod export;
 mod files;
 mod flight;
 mod host;

@@ -138,4 +138,9 @@ impl Engine {
         self.solve(&directory.tree).await?;
         Ok(directory)
     }
+
+    /// A text that no other call gets, for sources that are read anew.
+    pub fn nonce(&self) -> String {
+        uuid::Uuid::new_v4().simple().to_string()
+    }
 }

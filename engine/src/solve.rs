@@ -47,6 +47,13 @@ impl Engine {
         self.0.solves.run(digest, run).await.map(Some)
     }
 
+    /// The definition of a tree; `None` for the empty one.
+    pub(crate) fn definition(&self, tree: &Tree) -> Result<Option<pb::Definition>, Cause> {
+        let output = tree.output().map_err(Cause::invalid)?;
+        let options = llb::MarshalOptions::new(self.default_llb_platform());
+        Ok(output.map(|output| output.marshal(&options).definition))
+    }
+
     /// Fails before any work when the daemon lacks something that the graph needs.
     fn check_capabilities(&self, marshalled: &llb::Marshalled) -> Result<(), Cause> {
         let known = &self.0.bridge.capabilities().llb;

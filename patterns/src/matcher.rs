@@ -159,6 +159,13 @@ impl PatternMatcher {
         matched
     }
 
+    /// Does the list match `path` itself, whatever it says of the directories above it?
+    pub fn matches_exactly(&self, path: &str) -> bool {
+        self.patterns.iter().fold(false, |matched, pattern| {
+            if pattern.negated == matched && pattern.matches(path) { !pattern.negated } else { matched }
+        })
+    }
+
     /// As [`Self::matches_or_parent`], given what its directory's own call returned; the root's entries take
     /// [`MatchInfo::default`].
     pub fn matches_below(&self, path: &str, parent: &MatchInfo) -> (bool, MatchInfo) {
