@@ -317,12 +317,17 @@ impl Gateway {
         };
         let path = format!("/{}", path.trim_start_matches('/'));
         let gateway = self.clone();
+        // Closed when the caller gives up.
+        let (_caller, gone) = tokio::sync::oneshot::channel::<()>();
         let task = tokio::spawn(async move {
             let id = container.container_id.clone();
             let request = gateway.request(container);
             let opened = gateway.client.clone().new_container(request).await;
             opened.map_err(|status| decode("open a failed exec", &status))?;
-            let answer = gateway.read_container(&id, &path, limit).await;
+            let answer = tokio::select! {
+                answer = gateway.read_container(&id, &path, limit) => answer,
+                _ = gone => Err(Error::Cancelled { operation: "read a failed exec" }),
+            };
             let request = gateway.request(ReleaseContainerRequest { container_id: id });
             if let Err(status) = gateway.client.clone().release_container(request).await {
                 // The daemon releases it with the build; the answer is good all the same.
