@@ -199,3 +199,105 @@ fn trimmed(text: &[u8]) -> &[u8] {
         Err(_) => text.trim_ascii(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn scrub(secrets: &[&str], text: &str) -> String {
+        let mut out = Vec::new();
+        let mut scrubber = Scrubber::new(secrets);
+        scrubber.push(text.as_bytes(), &mut out);
+        scrubber.finish(&mut out);
+        String::from_utf8(out).expect("text in, text out")
+    }
+
+    #[test]
+    fn secrets_are_masked() {
+        for (secrets, text, expected) in [
+            (&["secret"][..], "a secret, secretive", "a ***, ***ive"),
+            (&["secret"], "secre secre", "secre secre"),
+            (&["secret"], "secsecret", "sec***"),
+            (&["", " ", "\n"], "a b\n", "a***b***"),
+            (&[""], "nothing", "nothing"),
+            (&["pass", "password"], "password passport", "*** ***port"),
+            (&["abc", "bcd"], "abcd xbcd abce", "*** x*** ***e"),
+            (&["aXa"], "aXaXa", "***"),
+            (&["ab"], "ababab", "*********"),
+            (&["one\ntwo"], "one\none\ntwo two", "one\n*** two"),
+            (&[" padded\n"], "padded; padded\n", "***;***"),
+            (&["\u{a0}wide\u{a0}"], "wide", "***"),
+            (&["ab", "abcdef", "de"], "abcdexyz", "***c***xyz"),
+        ] {
+            assert_eq!(scrub(secrets, text), expected, "{secrets:?} in {text:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_may_become_a_secret_is_held() {
+        let mut out = Vec::new();
+        let mut scrubber = Scrubber::new(["secret"]);
+        scrubber.push(b"progress: 50% sec", &mut out);
+        assert_eq!((out.as_slice(), scrubber.held()), (&b"progress: 50% "[..], 3));
+        scrubber.push(b"onds", &mut out);
+        assert_eq!((out.as_slice(), scrubber.held()), (&b"progress: 50% second"[..], 1));
+        scrubber.finish(&mut out);
+        assert_eq!((out.as_slice(), scrubber.held()), (&b"progress: 50% seconds"[..], 0));
+    }
+
+    /// The rule in its plainest form: mark every byte of every occurrence, then write.
+    fn model(secrets: &[Vec<u8>], text: &[u8]) -> Vec<u8> {
+        let mut ranges: Vec<(usize, usize)> = Vec::new();
+        for start in 0..text.len() {
+            let lengths = secrets.iter().flat_map(|secret| [secret.as_slice(), trimmed(secret)]);
+            let lengths = lengths.filter(|secret| !secret.is_empty() && text[start..].starts_with(secret));
+            let Some(longest) = lengths.map(<[u8]>::len).max() else { continue };
+            match ranges.last_mut() {
+                Some((_, end)) if *end > start => *end = (*end).max(start + longest),
+                _ => ranges.push((start, start + longest)),
+            }
+        }
+        let mut out = Vec::new();
+        let mut position = 0;
+        for (start, end) in ranges {
+            out.extend_from_slice(&text[position..start]);
+            out.extend_from_slice(MASK);
+            position = end;
+        }
+        out.extend_from_slice(&text[position..]);
+        out
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1000))]
+        // Few letters, so that secrets overlap, nest and share beginnings.
+        #[test]
+        fn any_cutting_gives_what_the_rule_says(
+            secrets in vec(vec(prop::sample::select(&b"ab\n "[..]), 0..7), 0..5),
+            text in vec(prop::sample::select(&b"aabb\n x"[..]), 0..120),
+            cuts in vec(0..9_usize, 1..40),
+        ) {
+            let mut scrubber = Scrubber::new(&secrets);
+            let longest = secrets.iter().map(Vec::len).max().unwrap_or(0);
+            let mut out = Vec::new();
+            let mut rest = text.as_slice();
+            for &cut in cuts.iter().cycle().take(text.len() + cuts.len()) {
+                let (piece, after) = rest.split_at(cut.min(rest.len()));
+                scrubber.push(piece, &mut out);
+                prop_assert!(scrubber.held() < longest.max(1));
+                rest = after;
+            }
+            scrubber.push(rest, &mut out);
+            scrubber.finish(&mut out);
+            prop_assert_eq!(&out, &model(&secrets, &text));
+            // A finished scrubber starts anew.
+            let mut again = Vec::new();
+            scrubber.push(&text, &mut again);
+            scrubber.finish(&mut again);
+            prop_assert_eq!(again, out);
+        }
+    }
+}
