@@ -60,8 +60,10 @@ where
         rule: |_| Rule::Plain,
         arguments: A::arguments(),
         run: Box::new(move |request, defaults| {
-            let read = R::take(request.receiver)
-                .and_then(|receiver| A::read(&Reader { id: &request.id, objects: &request.objects, defaults }).map(|args| (receiver, args)));
+            let read = R::take(request.receiver).and_then(|receiver| {
+                A::read(&Reader { id: &request.id, objects: &request.objects, defaults })
+                    .map(|args| (receiver, args))
+            });
             match read {
                 Ok((receiver, args)) => {
                     Box::pin(function(receiver, args, Call { engine: request.engine, id: request.id }))
@@ -299,7 +301,9 @@ macro_rules! object_argument {
                 match literal {
                     Literal::Id(id) => match objects.get(id.digest()) {
                         Some(Object::$type(value)) => Ok(value.clone()),
-                        Some(other) => Err(format!("expected a {}, got a {}", stringify!($type), other.type_name())),
+                        Some(other) => {
+                            Err(format!("expected a {}, got a {}", stringify!($type), other.type_name()))
+                        }
                         None => Err("the ID was not loaded".to_owned()),
                     },
                     other => Err(format!("{other:?} is not an ID")),

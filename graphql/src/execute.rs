@@ -16,9 +16,11 @@ use treenail_model::{Object, Value};
 
 use crate::error::{ErrorEntry, Extension, PathSegment, write_errors};
 use crate::fields::{FieldTable, literal};
+use crate::http::{Executor, RequestContext, ResponseBody};
+use crate::introspect;
 use crate::json;
 use crate::prepare::{Field, Prepared, SelectionSetId};
-use crate::sdl::{CORE_VERSION, Meta, SchemaModel, TypeRef};
+use crate::sdl::{CORE_VERSION, SchemaModel, TypeRef};
 
 /// Told of every call that failed, before the client is.
 pub type Observer = Arc<dyn Fn(&Failed) + Send + Sync>;
@@ -91,6 +93,13 @@ impl Api {
         }
         out.extend_from_slice(b"}}");
         out
+    }
+}
+
+impl Executor for Api {
+    fn execute(&self, request: Prepared, context: RequestContext) -> BoxFuture<'static, ResponseBody> {
+        let api = self.clone();
+        async move { ResponseBody::from_json(api.run(Arc::new(request), context.traceparent).await) }.boxed()
     }
 }
 
@@ -219,13 +228,13 @@ impl Run<'_> {
         running: &mut FuturesUnordered<BoxFuture<'static, Finished>>,
     ) -> Result<(), Failure> {
         let field = self.field(step.field);
-        if let Some(meta) = field.def().meta {
+        if field.def().meta.is_some() {
             let mut out = Vec::new();
-            match meta {
-                Meta::Typename => json::string(&mut out, &field.parent().name),
-                Meta::SchemaVersion => json::string(&mut out, CORE_VERSION),
-                Meta::Schema | Meta::Type => crate::introspect::answer(self.prepared, field, &mut out),
-            }
+            introspect::answer(self.prepared, field, &mut out).map_err(|entry| Failure {
+                message: entry.message,
+                path: vec![field.key().into()],
+                failed: None,
+            })?;
             answer.0[step.node] = Node::Json(out);
             return Ok(());
         }
@@ -258,7 +267,11 @@ impl Run<'_> {
             NewCall {
                 receiver: step.receiver_id.clone(),
                 args,
-                view: if has_view(&field.parent().name, field.name()) { CORE_VERSION.into() } else { "".into() },
+                view: if has_view(&field.parent().name, field.name()) {
+                    CORE_VERSION.into()
+                } else {
+                    "".into()
+                },
                 ..NewCall::new(field.def().name.clone(), call_type(&field.def().ty))
             }
             .build(),
@@ -297,7 +310,9 @@ impl Run<'_> {
                     answer.0.push(Node::Waiting);
                     nodes.push(at);
                     let id = match (item, &element, u32::try_from(index)) {
-                        (Value::Object(_), Some(element), Ok(index)) => evaluated.id.element(index, element.clone()),
+                        (Value::Object(_), Some(element), Ok(index)) => {
+                            evaluated.id.element(index, element.clone())
+                        }
                         _ => evaluated.id.clone(),
                     };
                     let item = Evaluated { id, value: item.clone() };
@@ -349,7 +364,9 @@ impl Run<'_> {
 fn segment(segment: treenail_call::PathSegment) -> PathSegment {
     match segment {
         treenail_call::PathSegment::Field(name) => PathSegment::Key(name.to_string()),
-        treenail_call::PathSegment::Index(index) => PathSegment::Index(usize::try_from(index).unwrap_or(usize::MAX)),
+        treenail_call::PathSegment::Index(index) => {
+            PathSegment::Index(usize::try_from(index).unwrap_or(usize::MAX))
+        }
     }
 }
 
@@ -418,7 +435,15 @@ fn has_view(parent: &str, field: &str) -> bool {
     match parent {
         "Container" => matches!(
             field,
-            "withNewFile" | "withDirectory" | "withExec" | "stdout" | "stderr" | "export" | "asService" | "up" | "terminal"
+            "withNewFile"
+                | "withDirectory"
+                | "withExec"
+                | "stdout"
+                | "stderr"
+                | "export"
+                | "asService"
+                | "up"
+                | "terminal"
         ),
         "Directory" => matches!(field, "name" | "entries" | "glob" | "withDirectory" | "export" | "terminal"),
         "File" => field == "export",

@@ -33,6 +33,10 @@ impl FieldTable {
                     Some((argument.name.clone(), literal(&default.value, &|_, _| None)?))
                 })
                 .collect();
+            debug_assert!(
+                definition.is_some_and(|definition| definition.args.len() == binding.arguments.len()),
+                "{parent}.{name} is not bound as the schema declares it"
+            );
             bound.entry(parent.to_owned()).or_default().insert(name, (binding, defaults));
         }
         Self { schema, bound }
@@ -49,11 +53,14 @@ impl FieldTable {
 
     /// Why a field has no binding: the type lacks it, or it is not built.
     fn missing(&self, type_name: &str, field: &str) -> Cause {
-        let known = self.schema.named(type_name).is_some_and(|parent| self.schema.field(parent.id, field).is_some());
+        let known =
+            self.schema.named(type_name).is_some_and(|parent| self.schema.field(parent.id, field).is_some());
         if known {
             Cause::unsupported(
                 format!("{type_name}.{field}"),
-                format!("`{type_name}.{field}` is not in this release of Treenail; `treenail doctor` lists what is"),
+                format!(
+                    "`{type_name}.{field}` is not in this release of Treenail; `treenail doctor` lists what is"
+                ),
             )
         } else {
             Cause::invalid(format!("{type_name} has no such field: {field:?}"))
@@ -108,9 +115,14 @@ pub(crate) fn literal(value: &ArgValue, decode: &dyn Fn(&str, &str) -> Option<Ca
         ArgValue::String(text) => Literal::String(text.clone()),
         ArgValue::Enum(member) => Literal::Enum(member.clone()),
         ArgValue::Id { type_name, text } => Literal::Id(decode(type_name, text)?),
-        ArgValue::List(items) => Literal::List(items.iter().map(|item| literal(item, decode)).collect::<Option<_>>()?),
+        ArgValue::List(items) => {
+            Literal::List(items.iter().map(|item| literal(item, decode)).collect::<Option<_>>()?)
+        }
         ArgValue::Object(fields) => Literal::Object(
-            fields.iter().map(|(name, value)| Some((name.clone(), literal(value, decode)?))).collect::<Option<_>>()?,
+            fields
+                .iter()
+                .map(|(name, value)| Some((name.clone(), literal(value, decode)?)))
+                .collect::<Option<_>>()?,
         ),
     })
 }

@@ -11,10 +11,18 @@
 //! Invariants: nothing has run when a request is refused; hostile input ends in a typed error within the limits of
 //! [`document::limits`].
 
+mod binding;
 mod check;
 pub mod coerce;
 pub mod document;
 pub mod error;
+mod execute;
+mod fields;
+pub mod http;
+pub mod introspect;
 pub mod json;
 pub mod prepare;
+mod schema;
 pub mod sdl;
+
+pub use execute::{Api, Observer, fields};

@@ -173,6 +173,15 @@ impl Prepared {
         Ok(())
     }
 
+    /// The field whose [`Field::index`] is `index`.
+    ///
+    /// # Panics
+    /// When this request has no such field.
+    pub fn at(&self, index: usize) -> Field<'_> {
+        assert!(index < self.plan.fields.len(), "an index comes from a field of the same request");
+        Field { prepared: self, at: index as u32 }
+    }
+
     /// Every field of every reachable selection set once, parents before children.
     pub fn all_fields(&self) -> Fields<'_> {
         Fields { prepared: self, at: 0, end: self.plan.fields.len() as u32 }
@@ -281,6 +290,11 @@ impl<'p> Field<'p> {
     /// The value passed for an argument; `None` when it was left out.
     pub fn argument(self, name: &str) -> Option<&'p ArgValue> {
         self.arguments().find(|argument| &*argument.def.name == name).map(|argument| argument.value)
+    }
+
+    /// The fields of another set of the same request.
+    pub(crate) fn selected(self, set: SelectionSetId) -> Fields<'p> {
+        self.prepared.fields(set)
     }
 
     /// What is selected below; `None` without braces.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use treenail_call::{Argument, Literal, NewCall};
 use treenail_engine::{Cause, Resolved, Rule, Stream};
 use treenail_model::{
-    CacheVolume, Container, Directory, ExecOptions, ExecOutput, Expect, ExposedPort, File, Located, MountKind, Object, Owner,
-    Secret, SecretUse, Sharing, Value,
+    CacheVolume, Container, Directory, ExecOptions, ExecOutput, Expect, ExposedPort, File, Located,
+    MountKind, Object, Owner, Secret, SecretUse, Sharing, Value,
 };
 
 use super::files::{self, CopyPatterns, ExistsType};
@@ -69,7 +69,9 @@ fn configuration() -> Vec<Binding> {
             let path = absolute(&this, &a.path, a.expand)?;
             Ok(this.with_config(|c| c.workdir = path.into()).into())
         }),
-        field("withoutWorkdir", |this: This, _: NoArguments, _| done(this.with_config(|c| c.workdir = "".into()))),
+        field("withoutWorkdir", |this: This, _: NoArguments, _| {
+            done(this.with_config(|c| c.workdir = "".into()))
+        }),
         field("envVariables", |this: This, _: NoArguments, _| async move {
             let variables = this.config.env.iter().map(|(n, v)| Object::EnvVariable(n.clone(), v.clone()));
             Ok(Value::objects(variables).into())
@@ -81,7 +83,9 @@ fn configuration() -> Vec<Binding> {
             let value = if a.expand { this.expand_value(&a.value) } else { a.value };
             Ok(this.with_config(|c| c.env.set(&a.name, &value)).into())
         }),
-        field("withoutEnvVariable", |this: This, a: Name, _| done(this.with_config(|c| c.env.remove(&a.name)))),
+        field("withoutEnvVariable", |this: This, a: Name, _| {
+            done(this.with_config(|c| c.env.remove(&a.name)))
+        }),
         field("labels", |this: This, _: NoArguments, _| async move {
             let labels = this.config.labels.iter().map(|(n, v)| Object::Label(n.clone(), v.clone()));
             Ok(Value::objects(labels).into())
@@ -100,8 +104,12 @@ fn configuration() -> Vec<Binding> {
             }))
         }),
         field("entrypoint", |this: This, _: NoArguments, _| texts(this.config.entrypoint.to_vec())),
-        field("withEntrypoint", |this: This, a: SetEntrypoint, _| done(this.with_entrypoint(&a.args, a.keep))),
-        field("withoutEntrypoint", |this: This, a: KeepDefaultArgs, _| done(this.with_entrypoint(&[], a.keep))),
+        field("withEntrypoint", |this: This, a: SetEntrypoint, _| {
+            done(this.with_entrypoint(&a.args, a.keep))
+        }),
+        field("withoutEntrypoint", |this: This, a: KeepDefaultArgs, _| {
+            done(this.with_entrypoint(&[], a.keep))
+        }),
         field("defaultArgs", |this: This, _: NoArguments, _| texts(this.config.command.to_vec())),
         field("withDefaultArgs", |this: This, a: Args, _| done(this.with_default_args(&a.args))),
         field("withoutDefaultArgs", |this: This, _: NoArguments, _| done(this.without_default_args())),
@@ -125,7 +133,9 @@ fn configuration() -> Vec<Binding> {
             };
             Ok(this.with_port(port).into())
         }),
-        field("withoutExposedPort", |this: This, a: ClearPort, _| done(this.without_port(a.port, a.protocol.0))),
+        field("withoutExposedPort", |this: This, a: ClearPort, _| {
+            done(this.without_port(a.port, a.protocol.0))
+        }),
         field("experimentalWithGPU", |_: This, _: Devices, _| async { Err(Cause::invalid(NO_GPU)) }),
         field("experimentalWithAllGPUs", |_: This, _: NoArguments, _| async { Err(Cause::invalid(NO_GPU)) }),
         field("from", from),
@@ -257,13 +267,21 @@ fn contents() -> Vec<Binding> {
             let owner = call.engine.owner_in(&this, &a.owner).await?;
             let patterns = CopyPatterns { include: a.include, exclude: a.exclude, gitignore: a.gitignore };
             let filter = files::filter(&call.engine, &a.source, patterns).await?;
-            edited(this.edit(&path, false, |base, below| Ok(base.with_directory(below, &a.source, &filter, owner))))
+            edited(
+                this.edit(&path, false, |base, below| {
+                    Ok(base.with_directory(below, &a.source, &filter, owner))
+                }),
+            )
         }),
         field("withFile", |this: This, a: WithFile, call: Call| async move {
             let path = absolute(&this, &a.path, a.expand)?;
             let owner = call.engine.owner_in(&this, &a.owner).await?;
             let permissions = a.permissions.map(mode).transpose()?;
-            edited(this.edit(&path, true, |base, below| Ok(base.with_file(below, &a.source, permissions, owner))))
+            edited(
+                this.edit(&path, true, |base, below| {
+                    Ok(base.with_file(below, &a.source, permissions, owner))
+                }),
+            )
         }),
         field("withFiles", |this: This, a: WithFiles, call: Call| async move {
             let path = absolute(&this, &a.path, a.expand)?;
@@ -286,8 +304,13 @@ fn contents() -> Vec<Binding> {
                 Ok(base.with_new_file(below, a.contents.as_bytes(), permissions, owner))
             }))
         }),
-        field("withoutDirectory", |this: This, a: PathArgument, _| async move { without(&this, &[a.path], a.expand) }),
-        field("withoutFile", |this: This, a: PathArgument, _| async move { without(&this, &[a.path], a.expand) }),
+        field("withoutDirectory", |this: This, a: PathArgument, _| async move {
+            without(&this, &[a.path], a.expand)
+        }),
+        field(
+            "withoutFile",
+            |this: This, a: PathArgument, _| async move { without(&this, &[a.path], a.expand) },
+        ),
         field("withoutFiles", |this: This, a: Paths, _| async move { without(&this, &a.paths, a.expand) }),
         field("withSymlink", |this: This, a: WithSymlink, _| async move {
             let path = absolute(&this, &a.link, a.expand)?;
@@ -295,7 +318,11 @@ fn contents() -> Vec<Binding> {
             edited(this.edit(&path, true, |base, below| Ok(base.with_symlink(&target, below))))
         }),
         field("withError", |this: This, a: ErrorText, _| async move {
-            if a.err.is_empty() { Ok(Object::Container(this).into_value()) } else { Err(Cause::Invalid(a.err)) }
+            if a.err.is_empty() {
+                Ok(Object::Container(this).into_value())
+            } else {
+                Err(Cause::Invalid(a.err))
+            }
         }),
     ]
 }
@@ -356,7 +383,8 @@ fn mounts() -> Vec<Binding> {
         field("withMountedDirectory", |this: This, a: MountDirectory, call: Call| async move {
             let path = absolute(&this, &a.path, a.expand)?;
             let owner = call.engine.owner_in(&this, &a.owner).await?;
-            let mounted = owner.map_or_else(|| (*a.source).clone(), |owner| a.source.rebased().chown("/", owner));
+            let mounted =
+                owner.map_or_else(|| (*a.source).clone(), |owner| a.source.rebased().chown("/", owner));
             Ok(this.with_mount(&path, MountKind::Directory(mounted)).into())
         }),
         field("withMountedFile", |this: This, a: MountFile, call: Call| async move {
@@ -387,7 +415,8 @@ fn mounts() -> Vec<Binding> {
         field("withMountedSecret", |this: This, a: MountSecret, call: Call| async move {
             let target = absolute(&this, &a.path, a.expand)?;
             let owner = call.engine.owner_in(&this, &a.owner).await?.unwrap_or(Owner { uid: 0, gid: 0 });
-            let secret = SecretUse { target: target.into(), secret: (*a.source).clone(), owner, mode: mode(a.mode)? };
+            let secret =
+                SecretUse { target: target.into(), secret: (*a.source).clone(), owner, mode: mode(a.mode)? };
             Ok(this.with_secret_file(secret).into())
         }),
         field("withoutMount", |this: This, a: PathArgument, _| async move {
@@ -428,7 +457,9 @@ fn running() -> Vec<Binding> {
         field("withExec", with_exec),
         field("stdout", |this: This, _: NoArguments, call: Call| output(this, call, Stream::Stdout)),
         field("stderr", |this: This, _: NoArguments, call: Call| output(this, call, Stream::Stderr)),
-        field("combinedOutput", |this: This, _: NoArguments, call: Call| output(this, call, Stream::Combined)),
+        field("combinedOutput", |this: This, _: NoArguments, call: Call| {
+            output(this, call, Stream::Combined)
+        }),
         field("exitCode", exit_code),
         field("sync", |this: This, _: NoArguments, call: Call| async move {
             call.engine.solve(&this.root().tree).await?;

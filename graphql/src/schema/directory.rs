@@ -47,7 +47,11 @@ arguments!(WithFiles {
     sources: Vec<Arc<File>> = "sources",
     permissions: Option<i64> = "permissions",
 });
-arguments!(WithNewFile { path: String = "path", contents: String = "contents", permissions: i64 = "permissions" });
+arguments!(WithNewFile {
+    path: String = "path",
+    contents: String = "contents",
+    permissions: i64 = "permissions"
+});
 arguments!(WithNewDirectory { path: String = "path", permissions: i64 = "permissions" });
 arguments!(WithSymlink { target: String = "target", link: String = "linkName" });
 arguments!(Timestamp { timestamp: i64 = "timestamp" });
@@ -197,7 +201,11 @@ fn changing() -> Vec<Binding> {
         }),
         field("diff", |this: This, a: Other, _| async move { Ok(this.diff(&a.other).into()) }),
         field("withError", |this: This, a: ErrorText, _| async move {
-            if a.err.is_empty() { Ok(Object::Directory(this).into_value()) } else { Err(Cause::Invalid(a.err)) }
+            if a.err.is_empty() {
+                Ok(Object::Directory(this).into_value())
+            } else {
+                Err(Cause::Invalid(a.err))
+            }
         }),
     ]
 }

@@ -79,7 +79,9 @@ async fn export(this: This, args: Export, call: Call) -> Outcome {
         path = path.join(this.name());
     }
     // A tree that holds the file alone, under the name it gets.
-    let name = path.file_name().map_or_else(|| this.name().to_owned(), |name| Path::new(name).to_string_lossy().into_owned());
+    let name = path
+        .file_name()
+        .map_or_else(|| this.name().to_owned(), |name| Path::new(name).to_string_lossy().into_owned());
     let whole = Directory::whole(Tree::scratch(), this.platform.clone());
     let alone = whole.with_file(&name, &this, None, None);
     call.engine.export_tree(&alone.tree, ExportTarget::File { path: path.clone() }).await?;

@@ -101,7 +101,8 @@ pub(super) async fn stat(
 pub(super) async fn stat_file(engine: &Engine, file: &File) -> Outcome {
     let root = Directory::whole(file.tree.clone(), file.platform.clone());
     let found = engine.stat(&root, &file.path).await?;
-    let found = found.ok_or_else(|| Cause::invalid(format!("stat {}: no such file or directory", file.name())))?;
+    let found =
+        found.ok_or_else(|| Cause::invalid(format!("stat {}: no such file or directory", file.name())))?;
     Ok(Stat { name: file.name().into(), ..found }.into())
 }
 
@@ -124,8 +125,9 @@ pub(super) async fn filter(
 /// Paths of a tree that its `.gitignore` files drop, as patterns; entries below a dropped directory are left out.
 async fn ignored(engine: &Engine, source: &Directory, entries: &[Entry]) -> Result<Vec<String>, Cause> {
     let mut rules: HashMap<PathBuf, Gitignore> = HashMap::new();
-    for entry in entries.iter().filter(|entry| paths::base_name(&entry.path) == ".gitignore" && entry.stat.file_type == FileType::Regular)
-    {
+    for entry in entries.iter().filter(|entry| {
+        paths::base_name(&entry.path) == ".gitignore" && entry.stat.file_type == FileType::Regular
+    }) {
         let text = engine.read_text_if_any(source, &entry.path).await?.unwrap_or_default();
         let folder = Path::new(&entry.path).parent().unwrap_or(Path::new("")).to_owned();
         let mut builder = GitignoreBuilder::new(Path::new("/").join(&folder));

@@ -18,7 +18,10 @@ arguments!(FindUp { name: String = "name", _no_cache: bool = "noCache" });
 
 pub(super) fn bindings() -> Vec<Binding> {
     vec![
-        field("id", |_: HostMachine, _: NoArguments, call: Call| async move { Ok(call.receiver_id()?.into()) }),
+        field(
+            "id",
+            |_: HostMachine, _: NoArguments, call: Call| async move { Ok(call.receiver_id()?.into()) },
+        ),
         field("directory", directory).remembered(unless_no_cache),
         field("file", file).remembered(unless_no_cache),
         field("findUp", find_up).remembered(unless_no_cache),
@@ -62,8 +65,11 @@ async fn file(_: HostMachine, args: HostFile, call: Call) -> Outcome {
         args: arguments,
         ..NewCall::new("directory", Type::required("Directory"))
     };
-    let evaluated =
-        call.engine.evaluate(Object::Host, directory.build()).await.map_err(|failed| failed.cause().clone())?;
+    let evaluated = call
+        .engine
+        .evaluate(Object::Host, directory.build())
+        .await
+        .map_err(|failed| failed.cause().clone())?;
     let Value::Object(Object::Directory(source)) = evaluated.value else {
         return Err(Cause::Bug("host.directory answered no directory".to_owned()));
     };
@@ -71,7 +77,10 @@ async fn file(_: HostMachine, args: HostFile, call: Call) -> Outcome {
     match found {
         None => return Err(Cause::invalid(format!("stat {}: no such file or directory", args.path))),
         Some(stat) if stat.file_type == treenail_model::FileType::Directory => {
-            return Err(Cause::invalid(format!("path {} is a directory, not a file", paths::base_name(&args.path))));
+            return Err(Cause::invalid(format!(
+                "path {} is a directory, not a file",
+                paths::base_name(&args.path)
+            )));
         }
         Some(_) => {}
     }

@@ -14,7 +14,11 @@ use crate::sdl::CORE_VERSION;
 const MAIN_CLIENT: &str = "mainClient";
 
 arguments!(NewContainer { platform: Option<Platform> = "platform" });
-arguments!(NewFile { name: String = "name", contents: String = "contents", permissions: i64 = "permissions" });
+arguments!(NewFile {
+    name: String = "name",
+    contents: String = "contents",
+    permissions: i64 = "permissions"
+});
 arguments!(NewCacheVolume { key: String = "key" });
 arguments!(SetSecret { name: String = "name", plaintext: Option<Arc<str>> = "plaintext" });
 arguments!(ByUri { uri: String = "uri", cache_key: Option<String> = "cacheKey" });
