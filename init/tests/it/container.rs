@@ -61,6 +61,7 @@ impl Container {
     }
 
     /// A container that runs a command.
+    #[expect(clippy::print_stderr, reason = "a skip must be seen")]
     pub(crate) fn command(args: &[&str]) -> Option<Self> {
         if let Some(reason) = missing() {
             let count = SKIPPED.fetch_add(1, Ordering::Relaxed) + 1;
