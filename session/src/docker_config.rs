@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn broken_configurations_are_named_and_not_quoted() {
-        for config in ["", "[]", r#"{"auths": "hunter2"}"#, r#"{"auths": {"quay.io": {"auth": "hunter2!"}}}"#]
+        for config in ["", "7", r#"{"auths": "hunter2"}"#, r#"{"auths": {"quay.io": {"auth": "hunter2!"}}}"#]
         {
             let error = look_up(config, "quay.io").expect_err(config).to_string();
             assert!(!error.contains("hunter2"), "{error}");

@@ -51,7 +51,9 @@ impl Offer {
     ) -> Result<Self, Error> {
         let mut metadata = MetadataMap::new();
         let mut header = |key: &'static str, field: &'static str, value: &str| {
-            let value = MetadataValue::try_from(value).map_err(|_| Error::Option { field })?;
+            let printable = value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+            let value =
+                MetadataValue::try_from(value).ok().filter(|_| printable).ok_or(Error::Option { field })?;
             metadata.append(key, value);
             Ok(())
         };
