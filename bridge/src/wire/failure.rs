@@ -217,7 +217,7 @@ mod tests {
     fn status(code: Code, message: &str, details: &[(&str, Vec<u8>)]) -> Status {
         let details = details
             .iter()
-            .map(|(name, value)| Any { type_url: format!("{PREFIX}/{name}"), value: value.clone().into() });
+            .map(|(name, value)| Any { type_url: format!("{PREFIX}/{name}"), value: value.clone() });
         let proto =
             rpc::Status { code: code as i32, message: message.to_owned(), details: details.collect() };
         Status::with_details(code, message, Bytes::from(proto.encode_to_vec()))

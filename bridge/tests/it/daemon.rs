@@ -1,5 +1,6 @@
 //! Against a stock buildkitd.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -7,6 +8,8 @@ use treenail_bridge::socket::{Connection, OpenOptions, SocketBridge};
 use treenail_bridge::{
     Bridge, ByteRange, Error, ExportRequest, Exporter, Ref, ResolveSource, SolveRequest, StatusEvent,
 };
+use treenail_protos::moby::buildkit::v1::BuildHistoryRequest;
+use treenail_protos::moby::buildkit::v1::control_client::ControlClient;
 use treenail_protos::pb;
 
 use crate::graph::{Graph, mkdir, mkfile, symlink};
@@ -133,7 +136,12 @@ async fn a_failed_command_tells_its_code_and_leaves_its_files() {
     let bridge = open(daemon.address()).await;
     let mut graph = Graph::default();
     let root = graph.source(ALPINE);
-    let script = format!(": {}; echo root > /left; printf 0123456789 > /out/log; exit 7", nonce());
+    // The whole op comes back in the trailers of the failure, far beyond the usual 16 KiB.
+    let script = format!(
+        ": {} {}; echo root > /left; printf 0123456789 > /out/log; exit 7",
+        nonce(),
+        "x".repeat(100_000)
+    );
     let (changed, _) = graph.shell(&root, &script);
     let error = evaluate(&bridge, graph.finish(&changed)).await.expect_err("exit 7");
     let Error::Exec(failure) = error else { panic!("{error:?}") };
@@ -315,6 +323,92 @@ async fn an_export_that_fails_says_why() {
         let request = ExportRequest { definition, exporters: exporters.clone(), ..ExportRequest::default() };
         let error = bridge.export(request).await.expect_err("no such exporter");
         assert!(matches!(error, Error::Refused { .. }), "{error:?}");
+    }
+    bridge.close(PATIENCE).await;
+}
+
+#[tokio::test]
+async fn one_session_is_one_record_of_the_history_under_its_name() {
+    let daemon = daemon!();
+    let connection = Connection::open(daemon.address()).await.expect("the daemon answers");
+    let name = nonce();
+    let options = OpenOptions { name: name.clone(), ..OpenOptions::default() };
+    let bridge = SocketBridge::open(connection.clone(), options).await.expect("a build opens");
+    let mut graph = Graph::default();
+    let files = graph.files(None, None, vec![mkfile("/x", name.clone())]);
+    let image = format!("localhost/bridge-history:{name}");
+    let attributes = [("name".to_owned(), image.clone())].into();
+    let exporters = vec![Exporter { kind: "image".to_owned(), attributes }];
+    for metadata in [Default::default(), [("note".to_owned(), Bytes::from("x"))].into()] {
+        let definition = Some(graph.finish(&files));
+        let request =
+            ExportRequest { definition, exporters: exporters.clone(), metadata, ..Default::default() };
+        bridge.export(request).await.expect("an image in the store");
+    }
+    bridge.close(PATIENCE).await;
+    let request = BuildHistoryRequest { early_exit: true, ..Default::default() };
+    let mut history = ControlClient::new(connection.channel());
+    let mut records = history.listen_build_history(request).await.expect("a history").into_inner();
+    let mut ours = BTreeSet::new();
+    while let Some(event) = records.message().await.expect("the history goes on") {
+        let record = event.record.unwrap_or_default();
+        let exported = record.exporters.iter().any(|exporter| exporter.attrs.get("name") == Some(&image));
+        assert!(!exported, "an export has a record of its own: {record:?}");
+        if record.frontend_attrs.get("build-arg:BUILDKIT_BUILD_NAME") == Some(&name) {
+            assert!(record.error.is_none(), "{:?}", record.error);
+            ours.insert(record.r#ref);
+        }
+    }
+    assert_eq!(ours.len(), 1);
+}
+
+#[tokio::test]
+async fn several_platforms_are_one_image() {
+    let daemon = daemon!();
+    let Some(registry) = daemon.registry() else { return };
+    let bridge = open(daemon.address()).await;
+    let name = format!("{registry}/bridge-test:{}", nonce());
+    let platforms = ["amd64", "arm64"];
+    let id = |architecture: &&str| format!("linux/{architecture}");
+    let file = |architecture: &&str| {
+        let mut graph = Graph::default();
+        let files = graph.files(None, None, vec![mkfile("/architecture", architecture.to_string())]);
+        (id(architecture), graph.finish(&files))
+    };
+    let config = |architecture: &&str| {
+        let config = format!(r#"{{"architecture":"{architecture}","os":"linux"}}"#);
+        (format!("containerimage.config/{}", id(architecture)), Bytes::from(config))
+    };
+    let list: Vec<_> = platforms
+        .iter()
+        .map(|architecture| {
+            let platform = serde_json::json!({"architecture": architecture, "os": "linux"});
+            serde_json::json!({"ID": id(architecture), "Platform": platform})
+        })
+        .collect();
+    let list = serde_json::json!({ "Platforms": list }).to_string();
+    let attributes = [("name", name.as_str()), ("push", "true"), ("registry.insecure", "true")];
+    let request = ExportRequest {
+        named: platforms.iter().map(file).collect(),
+        metadata: platforms.iter().map(config).chain([("refs.platforms".to_owned(), list.into())]).collect(),
+        exporters: vec![Exporter {
+            kind: "image".to_owned(),
+            attributes: attributes.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+        }],
+        ..ExportRequest::default()
+    };
+    bridge.export(request).await.expect("pushed");
+    for architecture in platforms {
+        let source = pb::SourceOp { identifier: format!("docker-image://{name}"), ..Default::default() };
+        let platform = pb::Platform {
+            os: "linux".to_owned(),
+            architecture: architecture.to_owned(),
+            ..Default::default()
+        };
+        let request = ResolveSource { source, platform: Some(platform), ..Default::default() };
+        let (_, config) = bridge.resolve_source(request).await.expect("it is there").image.expect("an image");
+        let config: serde_json::Value = serde_json::from_slice(&config).expect("JSON");
+        assert_eq!(config["architecture"], architecture);
     }
     bridge.close(PATIENCE).await;
 }

@@ -1,8 +1,8 @@
 //! A daemon in this process that does what its script says, over a unix socket in a folder of its own.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tokio::net::UnixListener;
 use tokio::sync::watch;
@@ -53,7 +53,8 @@ type Ending = Option<Result<(), Status>>;
 pub(crate) struct Peer {
     inner: Arc<Inner>,
     folder: tempfile::TempDir,
-    server: tokio::task::JoinHandle<()>,
+    /// Its own, so that its connections can die with it.
+    runtime: Mutex<Option<tokio::runtime::Runtime>>,
 }
 
 struct Inner {
@@ -65,6 +66,9 @@ struct Inner {
 impl Peer {
     pub(crate) fn start(script: Script) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = runtime.worker_threads(1).enable_all().build().expect("a runtime");
+        let entered = runtime.enter();
         let listener = UnixListener::bind(folder.path().join("s")).expect("a socket");
         let seen = watch::channel(Vec::new()).0;
         let inner = Arc::new(Inner { script, seen, ending: watch::channel(None).0 });
@@ -72,8 +76,9 @@ impl Peer {
             .add_service(ControlServer::from_arc(inner.clone()))
             .add_service(LlbBridgeServer::from_arc(inner.clone()))
             .serve_with_incoming(UnixListenerStream::new(listener));
-        let server = tokio::spawn(async move { server.await.expect("the peer serves") });
-        Self { inner, folder, server }
+        runtime.spawn(server);
+        drop(entered);
+        Self { inner, folder, runtime: Mutex::new(Some(runtime)) }
     }
 
     pub(crate) async fn connect(&self) -> Connection {
@@ -106,9 +111,11 @@ impl Peer {
         seen.iter().filter_map(|seen| seen.strip_prefix(prefix)).map(str::to_owned).collect()
     }
 
-    /// Ends the process, so to say.
+    /// Ends the peer with all its connections, without a word.
     pub(crate) fn die(&self) {
-        self.server.abort();
+        if let Some(runtime) = self.runtime.lock().expect("no panic inside").take() {
+            runtime.shutdown_background();
+        }
     }
 }
 

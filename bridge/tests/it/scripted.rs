@@ -132,13 +132,21 @@ async fn a_daemon_that_dies_is_unavailable() {
         async move { bridge.solve(SolveRequest::default()).await }
     });
     peer.wait("gateway solve").await;
-    // What a daemon says while it shuts down.
-    peer.end(Err(Status::unavailable("the server is stopping")));
     peer.die();
     for answer in [waiting.await.expect("no panic"), bridge.solve(SolveRequest::default()).await] {
         let error = answer.expect_err("the daemon is gone");
         assert!(matches!(error, Error::Unavailable { operation: "solve", .. }), "{error:?}");
     }
+}
+
+#[tokio::test]
+async fn a_daemon_that_says_goodbye_is_unavailable() {
+    let peer = Peer::start(Script::default());
+    let bridge = peer.open().await.expect("opens");
+    peer.end(Err(Status::unavailable("the server is stopping")));
+    let error = bridge.solve(SolveRequest::default()).await.expect_err("the daemon goes");
+    let Error::Unavailable { message, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(message, "the server is stopping");
 }
 
 #[tokio::test]
