@@ -31,6 +31,8 @@ enum Task {
     Test(test::Arguments),
     /// A stock buildkitd in the foreground, with a registry that stands in for Docker Hub.
     Daemon(daemon::Arguments),
+    /// Make an image of the kit in the registry of a running `cargo xtask daemon`.
+    Image(daemon::ImageArguments),
     /// Measure treenail beside buildctl on the same daemon.
     Bench(bench::Arguments),
 }
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         Task::Demo(arguments) => demo::run(&arguments),
         Task::Test(arguments) => test::run(&arguments),
         Task::Daemon(arguments) => daemon::run(&arguments),
+        Task::Image(arguments) => daemon::make_image(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
     };
     match result {
