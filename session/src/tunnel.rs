@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt, TryStreamExt, stream};
-use http::uri::PathAndQuery;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::sync::{mpsc, oneshot};
@@ -20,7 +19,8 @@ use tokio_util::sync::{CancellationToken, DropGuard, PollSender};
 use tonic::Request;
 use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::service::Routes;
-use treenail_protos::moby::filesync::v1::BytesMessage;
+use treenail_protos::moby::buildkit::v1::BytesMessage;
+use treenail_protos::moby::buildkit::v1::control_client::ControlClient;
 
 use crate::MESSAGE_LIMIT;
 use crate::error::Error;
@@ -104,15 +104,10 @@ impl Tunnel {
         let (opened, when_opened) = oneshot::channel();
         // The call is awaited by the reader, so our own first bytes are on their way before the daemon answers.
         let call = async move {
-            let mut client = tonic::client::Grpc::new(channel)
+            let mut client = ControlClient::new(channel)
                 .max_decoding_message_size(MESSAGE_LIMIT)
                 .max_encoding_message_size(MESSAGE_LIMIT);
-            let path = PathAndQuery::from_static("/moby.buildkit.v1.Control/Session");
-            let codec = tonic_prost::ProstCodec::<BytesMessage, BytesMessage>::default();
-            let response = match client.ready().await {
-                Ok(()) => client.streaming(request, path, codec).await,
-                Err(error) => Err(tonic::Status::unavailable(error.to_string())),
-            };
+            let response = client.session(request).await;
             match response {
                 Ok(response) => {
                     // Nobody waits any more when the opening took too long.

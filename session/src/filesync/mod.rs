@@ -166,10 +166,10 @@ mod tests {
         let mut metadata = MetadataMap::new();
         metadata.insert("dir-name", MetadataValue::from_static("x"));
         let locals = Locals::default();
-        let status = prepare(&locals, &metadata).await.err().expect("refused");
+        let status = prepare(&locals, &metadata).await.expect_err("refused");
         assert_eq!(status.message(), "local \"x\" is not shared with this session");
         locals.share("x", locals::LocalRoot::new("/nowhere/at/all"));
-        let status = prepare(&locals, &metadata).await.err().expect("refused");
+        let status = prepare(&locals, &metadata).await.expect_err("refused");
         assert_eq!(status.message(), "/nowhere/at/all: no such file or directory");
     }
 }

@@ -18,10 +18,10 @@ use tonic::Status;
 use treenail_protos::fsutil::types::packet::PacketType;
 use treenail_protos::fsutil::types::{Packet, Stat};
 
-use super::Received;
 use super::destination::{Destination, Draft};
 use super::file::{failed, make_parent};
 use super::order::Order;
+use super::{Outcome, Received};
 use crate::filesync::stat::mode;
 
 /// Files asked for at once. Each is an open file here; the sender queues up to twice as many.
@@ -38,15 +38,21 @@ pub(super) enum Into {
     SingleFile(PathBuf),
 }
 
-/// Writes the tree that `inbound` lists.
-pub(super) async fn receive<S>(into: Into, mut inbound: S, outbound: Outbound) -> Result<Received, Status>
+/// Writes the tree that `inbound` lists. What was received is noted in `outcome` before the sender is told of
+/// the end, so whoever hears of the end from the daemon finds it there.
+pub(super) async fn receive<S>(
+    into: Into,
+    mut inbound: S,
+    outbound: Outbound,
+    outcome: Outcome,
+) -> Result<(), Status>
 where
     S: Stream<Item = Result<Bytes, Status>> + Unpin,
 {
     let (packets, waiting) = mpsc::channel::<Packet>(WAITING);
     let answers = outbound.clone();
     let mut writer = tokio::task::spawn_blocking(move || {
-        let mut receiver = Receiver::new(into, answers)?;
+        let mut receiver = Receiver::new(into, answers, outcome)?;
         receiver.run(waiting)
     });
     let mut broken = None;
@@ -77,7 +83,7 @@ where
     };
     let written = written.map_err(|error| Status::internal(error.to_string()))?;
     match (written, broken) {
-        (Ok(received), _) => Ok(received),
+        (Ok(()), _) => Ok(()),
         (Err(_), Some(status)) => Err(status),
         (Err(status), None) => {
             let text = Bytes::from(status.message().to_owned());
@@ -117,10 +123,11 @@ struct Receiver {
     /// When sweeping: what the list holds, by directory.
     names: HashMap<String, HashSet<String>>,
     received: Received,
+    outcome: Outcome,
 }
 
 impl Receiver {
-    fn new(into: Into, outbound: Outbound) -> Result<Self, Status> {
+    fn new(into: Into, outbound: Outbound, outcome: Outcome) -> Result<Self, Status> {
         let (shown, wipe, single) = match into {
             Into::Directory { path, wipe } => {
                 make_parent(&path.join("entry")).map_err(|error| failed(&path, &error))?;
@@ -157,11 +164,12 @@ impl Receiver {
             directories: Vec::new(),
             names: HashMap::new(),
             received: Received::default(),
+            outcome,
         })
     }
 
     /// Takes packets until the sender has confirmed the end. Blocks.
-    fn run(&mut self, mut packets: mpsc::Receiver<Packet>) -> Result<Received, Status> {
+    fn run(&mut self, mut packets: mpsc::Receiver<Packet>) -> Result<(), Status> {
         let mut finished = false;
         while let Some(packet) = packets.blocking_recv() {
             match PacketType::try_from(packet.r#type) {
@@ -170,7 +178,7 @@ impl Receiver {
                     None => self.listed = true,
                 },
                 Ok(PacketType::PacketData) => self.data(packet.id, &packet.data)?,
-                Ok(PacketType::PacketFin) if finished => return Ok(self.received),
+                Ok(PacketType::PacketFin) if finished => return Ok(()),
                 Ok(PacketType::PacketErr) => {
                     let text = String::from_utf8_lossy(&packet.data);
                     return Err(Status::aborted(format!("error from sender: {text}")));
@@ -180,6 +188,7 @@ impl Receiver {
             self.ask()?;
             if self.listed && !finished && self.open.is_empty() && self.queue.is_empty() {
                 self.finish()?;
+                *self.outcome.lock() = Some(self.received);
                 self.send(PacketType::PacketFin, 0)?;
                 finished = true;
             }

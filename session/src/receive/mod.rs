@@ -71,13 +71,16 @@ pub struct Receivers(Arc<Vec<Slot>>);
 #[derive(Debug)]
 struct Slot {
     target: Target,
-    received: Mutex<Option<Received>>,
+    received: Outcome,
 }
+
+/// What was received, once it is complete.
+type Outcome = Arc<Mutex<Option<Received>>>;
 
 impl Receivers {
     /// Targets in the order of the exporters.
     pub fn new(targets: impl IntoIterator<Item = Target>) -> Self {
-        let slot = |target| Slot { target, received: Mutex::new(None) };
+        let slot = |target| Slot { target, received: Outcome::default() };
         Self(Arc::new(targets.into_iter().map(slot).collect()))
     }
 
@@ -125,21 +128,24 @@ impl Receivers {
         let (outbound, messages) = mpsc::channel(OUTBOUND);
         let task = AbortOnDropHandle::new(tokio::spawn(async move {
             let slot = &slots[number];
-            let end = match &slot.target {
+            let outcome = slot.received.clone();
+            let end = match slot.target.clone() {
                 Target::Directory { path, wipe } => {
-                    let into = directory::Into::Directory { path: path.clone(), wipe: *wipe };
-                    directory::receive(into, inbound, outbound.clone()).await
+                    let into = directory::Into::Directory { path, wipe };
+                    directory::receive(into, inbound, outbound.clone(), outcome).await
                 }
                 Target::SingleFile { path } => {
-                    directory::receive(directory::Into::SingleFile(path.clone()), inbound, outbound.clone())
-                        .await
+                    let into = directory::Into::SingleFile(path);
+                    directory::receive(into, inbound, outbound.clone(), outcome).await
                 }
-                Target::Stream { path } => file::receive(path.clone(), inbound).await,
+                Target::Stream { path } => {
+                    let received = file::receive(path, inbound).await;
+                    received.map(|received| *outcome.lock() = Some(received))
+                }
             };
-            match end {
-                Ok(received) => *slot.received.lock() = Some(received),
+            if let Err(status) = end {
                 // When nobody takes it, the daemon has hung up already.
-                Err(status) => drop(outbound.send(Err(status)).await),
+                drop(outbound.send(Err(status)).await);
             }
         }));
         let messages = ReceiverStream::new(messages).map(move |message| {
