@@ -127,15 +127,10 @@ fn operations(document: &Document, errors: &mut Errors<'_>) {
             None if document.operations.len() > 1 => {
                 errors.add(at, "This anonymous operation must be the only defined operation.".into())
             }
-            None => {}
-            Some(name) => {
-                if names.insert(document.text(name), ()).is_some() {
-                    errors.add(
-                        name,
-                        format!("There can be only one operation named {:?}.", document.text(name)),
-                    );
-                }
+            Some(name) if names.insert(document.text(name), ()).is_some() => {
+                errors.add(name, format!("There can be only one operation named {:?}.", document.text(name)));
             }
+            None | Some(_) => {}
         }
     }
 }

@@ -141,6 +141,3 @@ impl std::fmt::Debug for Token {
         out.write_str("Token(…)")
     }
 }
-
-#[cfg(test)]
-mod tests;

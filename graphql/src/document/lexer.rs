@@ -326,11 +326,12 @@ fn unicode_escape(escape: &str) -> (char, usize) {
         return (value.unwrap_or(char::REPLACEMENT_CHARACTER), length + 3);
     }
     let high = hex(1).unwrap_or(0xFFFD);
-    if (0xD800..0xDC00).contains(&high) && escape.get(5..7) == Some("\\u") {
-        if let Some(low) = hex(7).filter(|low| (0xDC00..0xE000).contains(low)) {
-            let value = 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00);
-            return (char::from_u32(value).unwrap_or(char::REPLACEMENT_CHARACTER), 11);
-        }
+    if (0xD800..0xDC00).contains(&high)
+        && escape.get(5..7) == Some("\\u")
+        && let Some(low) = hex(7).filter(|low| (0xDC00..0xE000).contains(low))
+    {
+        let value = 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00);
+        return (char::from_u32(value).unwrap_or(char::REPLACEMENT_CHARACTER), 11);
     }
     (char::from_u32(high).unwrap_or(char::REPLACEMENT_CHARACTER), 5)
 }
@@ -347,8 +348,8 @@ pub(crate) fn block_string_value(raw: &str) -> String {
     let blank = |line: &&str| indent_of(line) == line.len();
     let indent =
         lines.iter().skip(1).filter(|line| !blank(line)).map(|line| indent_of(line)).min().unwrap_or(0);
-    let Some(first) = lines.iter().position(|line| !blank(&line)) else { return String::new() };
-    let last = lines.iter().rposition(|line| !blank(&line)).unwrap_or(first);
+    let Some(first) = lines.iter().position(|line| !blank(line)) else { return String::new() };
+    let last = lines.iter().rposition(|line| !blank(line)).unwrap_or(first);
     let mut out = String::with_capacity(inner.len());
     for (index, line) in lines.iter().enumerate().take(last + 1).skip(first) {
         if index > first {

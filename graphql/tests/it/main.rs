@@ -1,0 +1,8 @@
+//! Tests of the crate from outside.
+
+mod fake_session;
+mod hostile;
+mod laziness;
+mod listener;
+mod protocol;
+mod scale;
