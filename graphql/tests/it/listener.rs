@@ -334,3 +334,26 @@ async fn noise_is_survived() {
     }
     assert_eq!(ask(port, &post("{version}", &[])).await.status, 200);
 }
+
+/// A nested command line speaks HTTP/2 without TLS and without asking first.
+#[tokio::test]
+async fn http_2_is_spoken_without_upgrade() {
+    use http_body_util::{BodyExt as _, Full};
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+
+    let (port, _server, _) = start(Fake::default()).await;
+    let stream = TcpStream::connect(("127.0.0.1", port)).await.expect("connects");
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("speaks HTTP/2");
+    let driver = tokio::spawn(connection);
+    let request = http::Request::post(format!("http://127.0.0.1:{port}/query"))
+        .header("authorization", basic(TOKEN))
+        .header("content-type", "application/json")
+        .body(Full::new(bytes::Bytes::from_static(b"{\"query\":\"{version}\"}")))
+        .expect("a request");
+    let answer = sender.send_request(request).await.expect("answered");
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.into_body().collect().await.expect("a body").to_bytes(), "{\"data\":\"\"}");
+    drop(sender);
+    driver.await.expect("ended").expect("clean");
+}
