@@ -18,7 +18,9 @@ use tonic::transport::{Channel, Endpoint};
 use treenail_protos::moby::buildkit::v1::control_client::ControlClient;
 use treenail_protos::moby::buildkit::v1::{Exporter, SolveRequest};
 use treenail_protos::pb;
-use treenail_session::{Connect, LocalRoot, Locals, Receivers, Services, Session, SessionOptions, State};
+use treenail_session::{
+    Connect, ContentStores, LocalRoot, Locals, Receivers, Services, Session, SessionOptions, State,
+};
 
 /// The path of the test daemon's socket.
 fn socket() -> Option<String> {
@@ -64,7 +66,7 @@ async fn open(socket: &str, key: &str, services: Services) -> Session {
     Session::start(connector(socket.to_owned(), Arc::default()), options, services).await.expect("opened")
 }
 
-/// Uploads `name` from `from`, copies it, and exports the copy into `to` if there is one.
+/// Uploads `name` from a session, copies it, and exports the copy into another if there is one.
 async fn run(
     socket: &str,
     from: &Session,
@@ -72,11 +74,21 @@ async fn run(
     attributes: &[(&str, &str)],
     to: Option<&Session>,
 ) -> Result<(), tonic::Status> {
-    let mut attrs: BTreeMap<String, String> = [("local.session", from.id()), ("local.sharedkeyhint", name)]
-        .map(|(k, v)| (k.into(), v.into()))
-        .into();
-    attrs.extend(attributes.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
-    let source = pb::SourceOp { identifier: format!("local://{name}"), attrs };
+    let mut attrs = vec![("local.session", from.id()), ("local.sharedkeyhint", name)];
+    attrs.extend(attributes);
+    copy(socket, &format!("local://{name}"), &attrs, from, to).await
+}
+
+/// Copies what a source gives, and exports the copy if there is a session to export into.
+async fn copy(
+    socket: &str,
+    identifier: &str,
+    attributes: &[(&str, &str)],
+    from: &Session,
+    to: Option<&Session>,
+) -> Result<(), tonic::Status> {
+    let attrs = attributes.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let source = pb::SourceOp { identifier: identifier.to_owned(), attrs };
     let copy = pb::FileActionCopy {
         src: "/".into(),
         dest: "/".into(),
@@ -94,11 +106,7 @@ async fn run(
     let file = pb::FileOp { actions: vec![action] };
     let mut def: Vec<bytes::Bytes> = Vec::new();
     for op in [Some(pb::op::Op::Source(source)), Some(pb::op::Op::File(file)), None] {
-        let inputs = def.last().map(|previous: &bytes::Bytes| {
-            let digest =
-                Sha256::digest(previous).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-            pb::Input { digest: format!("sha256:{digest}"), index: 0 }
-        });
+        let inputs = def.last().map(|previous| pb::Input { digest: digest(previous), index: 0 });
         let op = pb::Op { inputs: inputs.into_iter().collect(), op, ..Default::default() };
         def.push(op.encode_to_vec().into());
     }
@@ -112,6 +120,11 @@ async fn run(
         ..Default::default()
     };
     ControlClient::new(channel(socket).await).solve(request).await.map(drop)
+}
+
+fn digest(bytes: &[u8]) -> String {
+    let hex = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    format!("sha256:{hex}")
 }
 
 fn shared(name: &str, root: LocalRoot) -> (Services, Locals) {
@@ -270,4 +283,55 @@ async fn ten_thousand_files() {
     let session = open(&socket, "many", services).await;
     run(&socket, &session, &name, &[], None).await.expect("solved");
     assert_eq!(locals.totals().files, 10_000);
+}
+
+/// An archive that holds one file.
+fn archive(name: &str, content: &[u8]) -> Vec<u8> {
+    let mut header = [0_u8; 512];
+    let mut put = |at: usize, text: &str| header[at..at + text.len()].copy_from_slice(text.as_bytes());
+    put(0, name);
+    put(100, "0000644");
+    put(108, "0000000");
+    put(116, "0000000");
+    put(124, &format!("{:011o}", content.len()));
+    put(136, "00000000000");
+    put(148, "        ");
+    put(156, "0");
+    put(257, "ustar");
+    put(263, "00");
+    let sum: u32 = header.iter().map(|&byte| u32::from(byte)).sum();
+    header[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+    let mut archive = header.to_vec();
+    archive.extend_from_slice(content);
+    archive.resize(archive.len().next_multiple_of(512) + 1024, 0);
+    archive
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_in_memory_is_a_source() {
+    let Some(socket) = socket() else { return };
+    let content = SessionOptions::new("", "").id.repeat(100_000);
+    let stores = ContentStores::default();
+    let layer = archive("file", content.as_bytes());
+    let size = layer.len();
+    let layer = stores.add("oci:blobs", layer);
+    let config = format!(
+        r#"{{"architecture":"amd64","os":"linux","config":{{}},"rootfs":{{"type":"layers","diff_ids":["{layer}"]}}}}"#
+    );
+    let (config_size, config) = (config.len(), stores.add("oci:blobs", config));
+    let kind = "application/vnd.oci.image";
+    let manifest = format!(
+        r#"{{"schemaVersion":2,"mediaType":"{kind}.manifest.v1+json",
+        "config":{{"mediaType":"{kind}.config.v1+json","digest":"{config}","size":{config_size}}},
+        "layers":[{{"mediaType":"{kind}.layer.v1.tar","digest":"{layer}","size":{size}}}]}}"#
+    );
+    let manifest = stores.add("oci:blobs", manifest);
+    let from = open(&socket, "images", Services::default().with_stores(stores)).await;
+    let dest = folder();
+    let to = open(&socket, "", Services::default().with_receivers(Receivers::directory(dest.path()))).await;
+    let attrs = [("oci.session", from.id()), ("oci.store", "blobs")];
+    copy(&socket, &format!("oci-layout://blobs/image@{manifest}"), &attrs, &from, Some(&to))
+        .await
+        .expect("solved");
+    assert!(fs::read(dest.path().join("file")).expect("read") == content.as_bytes());
 }

@@ -4,11 +4,13 @@
 //! - [`patterns`]: the pattern language against answers of the Go module.
 //! - [`upload`]: host directories on their way to the daemon.
 //! - [`export`]: results on their way back.
+//! - [`helper`]: credential helpers.
 //! - [`life`]: opening, healing, losing.
 //! - [`daemon`]: a stock buildkitd.
 
 mod daemon;
 mod export;
+mod helper;
 mod life;
 mod patterns;
 mod peer;
