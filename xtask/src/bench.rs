@@ -5,6 +5,9 @@
 //! With `--check` a case beyond twice its aim fails the run.
 
 mod cases;
+mod files;
+mod peer;
+mod session;
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -54,15 +57,18 @@ pub(crate) struct Case {
 pub(crate) struct Bench {
     pub(crate) program: PathBuf,
     pub(crate) buildctl: PathBuf,
-    pub(crate) daemon: Daemon,
-    _registry: Registry,
+    pub(crate) address: String,
+    /// A folder for this run.
+    pub(crate) scratch: tempfile::TempDir,
+    /// What must live as long; the daemon goes first.
+    _own: Option<(Daemon, Registry)>,
 }
 
 impl Bench {
     /// `treenail` with its daemon named.
     pub(crate) fn treenail(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
-        command.args(["--addr", &self.daemon.address()]).args(arguments).stdin(Stdio::null());
+        command.args(["--addr", &self.address]).args(arguments).stdin(Stdio::null());
         command
     }
 }
@@ -77,12 +83,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let bench = Bench {
         program: kit::workspace().join("target/release/treenail"),
         buildctl: kit.buildctl(),
-        daemon,
-        _registry: registry,
+        address: daemon.address(),
+        scratch: tempfile::tempdir().context("cannot create a folder for this run")?,
+        _own: Some((daemon, registry)),
     };
     println!("{:<44} {:>12} {:>12} {:>8} {:>10}", "case", "treenail", "buildctl", "ratio", "aim");
     let mut beyond = Vec::new();
-    for case in cases::ALL {
+    for case in cases::ALL.iter().chain(files::ALL).chain(session::ALL) {
         if arguments.filter.as_ref().is_some_and(|text| !case.name.contains(text.as_str())) {
             continue;
         }
@@ -111,6 +118,12 @@ fn judge(name: &str, aim: Aim, measured: Measured) -> (String, f64) {
     };
     let ours = format!("{:.1} {unit}", measured.ours);
     (format!("{name:<44} {ours:>12} {theirs:>12} {shown_ratio:>8} {shown_aim:>10}"), excess)
+}
+
+/// Text that makes this run's work new to the daemon.
+pub(crate) fn salt(bench: &Bench) -> String {
+    let folder = bench.scratch.path().file_name().unwrap_or_default();
+    folder.to_string_lossy().into_owned()
 }
 
 /// The median of `rounds` runs, in milliseconds.
@@ -152,6 +165,29 @@ pub(crate) fn timed(command: &mut Command) -> Result<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    mod daemon {
+        use super::super::{Bench, files, peer, timed};
+
+        #[test]
+        fn the_other_side_builds_what_we_compare_with() {
+            let Some(daemon) = treenail_test_fixtures::daemon() else { return };
+            let bench = Bench {
+                program: "/bin/false".into(),
+                buildctl: daemon.buildctl().to_path_buf(),
+                address: daemon.address().to_owned(),
+                scratch: tempfile::tempdir().expect("a folder"),
+                _own: None,
+            };
+            let graph = peer::shell(peer::base(), "echo hi").expect("a graph");
+            let mut build = peer::build(&bench, &graph, &[]).expect("a command");
+            timed(&mut build().expect("a command")).expect("an exec is built");
+            let tree = format!("tree={}", env!("CARGO_MANIFEST_DIR"));
+            let mut build =
+                peer::build(&bench, &files::uploaded(), &["--local".into(), tree]).expect("a command");
+            timed(&mut build().expect("a command")).expect("a folder is uploaded");
+        }
+    }
 
     #[test]
     fn aims_are_judged() {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use treenail_test_fixtures::kit::buildkitd::{Daemon, Network, Options};
 use treenail_test_fixtures::kit::registry::Registry;
 use treenail_test_fixtures::kit::{Kit, recipe};
@@ -29,6 +30,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let kit = Kit::prepare(crate::say())?;
+    let mut interrupts = Interrupts::watch()?;
     let registry = Registry::start(&kit)?;
     for name in std::iter::once("alpine").chain(arguments.images.iter().map(String::as_str)) {
         recipe::ensure(&kit, registry.address(), name)?;
@@ -55,7 +57,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             None => "",
         }
     );
-    wait_for_interrupt()?;
+    interrupts.wait();
     eprintln!("xtask: stopping");
     Ok(())
 }
@@ -77,16 +79,32 @@ pub(crate) fn make_image(arguments: &ImageArguments) -> Result<()> {
     Ok(())
 }
 
-fn wait_for_interrupt() -> Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let mut interrupt = signal(SignalKind::interrupt()).context("cannot watch for interrupts")?;
-        let mut terminate = signal(SignalKind::terminate()).context("cannot watch for interrupts")?;
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        Ok(())
-    })
+/// Interrupts are watched from the first moment, so that none is lost or ends us out of order.
+struct Interrupts {
+    runtime: tokio::runtime::Runtime,
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Interrupts {
+    fn watch() -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("cannot watch for interrupts")?;
+        let guard = runtime.enter();
+        let interrupt = signal(SignalKind::interrupt()).context("cannot watch for interrupts")?;
+        let terminate = signal(SignalKind::terminate()).context("cannot watch for interrupts")?;
+        drop(guard);
+        Ok(Self { runtime, interrupt, terminate })
+    }
+
+    fn wait(&mut self) {
+        self.runtime.block_on(async {
+            tokio::select! {
+                _ = self.interrupt.recv() => {}
+                _ = self.terminate.recv() => {}
+            }
+        });
+    }
 }

@@ -49,8 +49,7 @@ pub fn ensure(kit: &Kit) -> Result<()> {
             .arg(kit.root().join("bin/"))
             .args(programs)
             .current_dir(&folder)
-            .env("GOFLAGS", "-mod=mod -buildvcs=false")
-            .env("CGO_ENABLED", "0"),
+            .env("GOFLAGS", "-mod=mod -buildvcs=false"),
     )
     .context("cannot build buildkitd")?;
     fs::write(stamp(kit), VERSION).context("cannot note the version of buildkitd")

@@ -1,8 +1,8 @@
 //! `cargo xtask daemon`, run as people run it.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::net::UnixStream;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 #[track_caller]
@@ -14,8 +14,8 @@ fn until(what: &str, ready: impl Fn() -> bool) {
     }
 }
 
-/// Starts the command and gives the path of the socket that it prints.
-fn start() -> (Child, String) {
+/// Starts the command and gives the path of the socket that it prints, with the pipe that it prints to.
+fn start() -> (Child, String, BufReader<ChildStdout>) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_xtask"))
         .arg("daemon")
         .stdin(Stdio::null())
@@ -23,12 +23,13 @@ fn start() -> (Child, String) {
         .stderr(Stdio::null())
         .spawn()
         .expect("starts");
-    let output = BufReader::new(child.stdout.take().expect("piped"));
+    let mut output = BufReader::new(child.stdout.take().expect("piped"));
     let address = output
+        .by_ref()
         .lines()
         .map_while(Result::ok)
         .find_map(|line| line.strip_prefix("export BUILDKIT_HOST=unix://").map(str::to_owned));
-    (child, address.expect("the address is printed"))
+    (child, address.expect("the address is printed"), output)
 }
 
 fn signal(child: &Child, name: &str) {
@@ -42,7 +43,7 @@ fn an_interrupt_or_a_kill_ends_the_daemon_too() {
         return;
     }
     for (name, is_orderly) in [("INT", true), ("KILL", false)] {
-        let (mut child, socket) = start();
+        let (mut child, socket, _output) = start();
         UnixStream::connect(&socket).expect("the daemon listens");
         signal(&child, name);
         assert_eq!(child.wait().expect("ends").success(), is_orderly);

@@ -107,6 +107,17 @@ pub(super) fn python(kit: &Kit, work: &Work) -> Result<Built> {
         "+",
     ]))?;
     std::fs::create_dir_all(copied.join("site-packages")).context("cannot create the packages folder")?;
+    let pip = "cp -a \"$0\"/pip \"$0\"/pip-*.dist-info \"$1\"/";
+    let packages = copied.join("site-packages");
+    if host::run(
+        Command::new("sh").args(["-c", pip]).arg(prefix.join(&library).join("site-packages")).arg(&packages),
+    )
+    .is_ok()
+    {
+        let script = bin.join("pip");
+        super::write(&script, "#!/bin/sh\nexec python3 -m pip \"$@\"\n")?;
+        super::set_mode(&script, 0o755)?;
+    }
     // Modules for windows drag half a desktop in.
     let unwanted = copied.join("lib-dynload");
     host::run(Command::new("sh").args(["-c", "rm -f \"$0\"/_tkinter*.so"]).arg(&unwanted))?;
