@@ -16,7 +16,13 @@ pub enum Error {
         /// The pattern as cleaned.
         pattern: String,
     },
-    /// More patterns, or longer ones, than any real list has.
+    /// More patterns than any real list has.
+    #[error("pattern list exceeds the limit of {limit} patterns")]
+    TooMany {
+        /// Patterns allowed.
+        limit: usize,
+    },
+    /// Longer patterns than any real list has.
     #[error("pattern list exceeds the limit of {limit} bytes")]
     TooLarge {
         /// Bytes allowed for the whole list.
@@ -24,7 +30,9 @@ pub enum Error {
     },
 }
 
-/// Bytes of all patterns of a list together; each becomes a compiled automaton.
+/// Patterns of a list; a compiled one takes tens of kilobytes.
+const COUNT_LIMIT: usize = 4096;
+/// Bytes of all patterns of a list together.
 const LIST_LIMIT: usize = 1 << 20;
 /// Bytes of one compiled pattern.
 const COMPILED_LIMIT: usize = 4 << 20;
@@ -107,6 +115,9 @@ impl PatternMatcher {
     pub fn new<S: AsRef<str>>(patterns: &[S]) -> Result<Self, Error> {
         if patterns.iter().map(|pattern| pattern.as_ref().len()).sum::<usize>() > LIST_LIMIT {
             return Err(Error::TooLarge { limit: LIST_LIMIT });
+        }
+        if patterns.len() > COUNT_LIMIT {
+            return Err(Error::TooMany { limit: COUNT_LIMIT });
         }
         let mut compiled = Vec::with_capacity(patterns.len());
         for pattern in patterns {
@@ -265,4 +276,20 @@ fn compile(pattern: &str) -> Option<Test> {
             Test::Regex(regex)
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn huge_lists_are_refused() {
+        let many = vec!["a*"; COUNT_LIMIT + 1];
+        assert_eq!(PatternMatcher::new(&many).err(), Some(Error::TooMany { limit: COUNT_LIMIT }));
+        let long = ["a".repeat(LIST_LIMIT + 1)];
+        assert_eq!(PatternMatcher::new(&long).err(), Some(Error::TooLarge { limit: LIST_LIMIT }));
+        // A pattern whose automaton would be too large is no pattern.
+        let deep = ["[^a]?".repeat(100_000)];
+        assert!(PatternMatcher::new(&deep).is_err());
+    }
 }

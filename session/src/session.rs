@@ -36,6 +36,11 @@ const HEAL_PAUSES: [Duration; 5] = [
     Duration::from_millis(2000),
 ];
 
+/// How long the first opening may take: a connection may have to start a program in a far container.
+const OPEN_LIMIT: Duration = Duration::from_secs(30);
+/// How long each attempt to heal may take.
+const HEAL_LIMIT: Duration = Duration::from_secs(5);
+
 /// A session that the daemon has not probed for so long is dead: it probes every five seconds, and gives up
 /// after two failures of fifteen.
 const PROBE_LIMIT: Duration = Duration::from_secs(20);
@@ -96,7 +101,7 @@ impl Session {
     pub async fn start(connect: Connect, options: SessionOptions, services: Services) -> Result<Self, Error> {
         let probes = ProbeClock::new();
         let offer = Arc::new(Offer::new(&options, &services, probes.clone())?);
-        let tunnel = Tunnel::open(&connect, &offer).await?;
+        let tunnel = Tunnel::open(&connect, &offer, OPEN_LIMIT).await?;
         probes.restart();
         let (state_sender, state) = watch::channel(State::Open);
         let heals = Arc::new(AtomicU64::new(0));
@@ -207,7 +212,7 @@ impl Keeper {
         while let Some(pause) = HEAL_PAUSES.get(*attempts) {
             *attempts += 1;
             tokio::time::sleep(*pause).await;
-            match Tunnel::open(&self.connect, &self.offer).await {
+            match Tunnel::open(&self.connect, &self.offer, HEAL_LIMIT).await {
                 Ok(tunnel) => return Ok(tunnel),
                 Err(error) => reason = error,
             }

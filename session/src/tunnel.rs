@@ -28,8 +28,6 @@ use crate::health::ProbeClock;
 use crate::services::Services;
 use crate::session::{Connect, SessionOptions};
 
-/// How long the daemon may take from the call to its first byte.
-const OPEN_LIMIT: Duration = Duration::from_secs(5);
 /// Every forwarded connection and every transfer is a stream of its own; the default of 200 is soon used up.
 const STREAMS: u32 = 4096;
 const STREAM_WINDOW: u32 = 1 << 20;
@@ -78,8 +76,8 @@ pub(crate) struct Tunnel {
 }
 
 impl Tunnel {
-    /// Connects, calls, and waits for the daemon's first byte.
-    pub(crate) async fn open(connect: &Connect, offer: &Offer) -> Result<Self, Error> {
+    /// Connects, calls, and waits for the daemon's first byte, all within `limit`.
+    pub(crate) async fn open(connect: &Connect, offer: &Offer, limit: Duration) -> Result<Self, Error> {
         let opening = async {
             let channel = connect().await.map_err(Error::Connect)?;
             let (tunnel, opened) = Self::begin(channel, offer);
@@ -89,9 +87,7 @@ impl Tunnel {
                 Err(_) => Err(Error::Ended),
             }
         };
-        tokio::time::timeout(OPEN_LIMIT, opening)
-            .await
-            .unwrap_or(Err(Error::Silent { seconds: OPEN_LIMIT.as_secs() }))
+        tokio::time::timeout(limit, opening).await.unwrap_or(Err(Error::Silent { seconds: limit.as_secs() }))
     }
 
     fn begin(
