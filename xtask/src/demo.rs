@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -20,6 +20,9 @@ use crate::{sdk, steps};
 /// The module that is built, and the command in it.
 const MODULE: &str = "github.com/BurntSushi/toml@v1.6.0";
 const COMMAND: &str = "tomlv";
+
+/// How long a daemon may take to write a finished build into its history.
+const HISTORY_LIMIT: Duration = Duration::from_secs(10);
 
 /// Options of `cargo xtask demo`.
 #[derive(clap::Args)]
@@ -52,7 +55,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     std::fs::create_dir_all(output.parent().context("the output has a folder")?)
         .context("cannot create the output's folder")?;
 
-    let before = history::builds(&kit.buildctl(), &place.address)?;
+    let before = history::builds(&kit.buildctl(), &place.address)?.finished;
     let start = Instant::now();
     let pipeline = kit::workspace().join("examples/python/ci.py");
     let mut command = Command::new(kit::workspace().join("target/release/treenail"));
@@ -150,11 +153,24 @@ fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }
 
+/// The vertices of the builds that are new, once the daemon has written them down.
 fn new_vertices(kit: &Kit, address: &str, before: &BTreeSet<String>) -> Result<Vec<Vertex>> {
-    let after = history::builds(&kit.buildctl(), address)?;
+    let start = Instant::now();
+    let builds = loop {
+        let builds = history::builds(&kit.buildctl(), address)?;
+        // A daemon of the user's may be busy with builds of others, so this waits only so long.
+        let is_settled = builds.running.is_empty() && builds.finished.difference(before).next().is_some();
+        if is_settled || start.elapsed() > HISTORY_LIMIT {
+            break builds.finished;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    };
     let mut vertices = Vec::new();
-    for build in after.difference(before) {
+    for build in builds.difference(before) {
         vertices.extend(history::vertices(&kit.buildctl(), address, build)?);
+    }
+    if vertices.is_empty() {
+        bail!("the daemon has no record of what the pipeline did");
     }
     Ok(vertices)
 }

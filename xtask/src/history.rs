@@ -34,8 +34,15 @@ impl Vertex {
     }
 }
 
-/// The references of all finished builds.
-pub(crate) fn builds(buildctl: &Path, address: &str) -> Result<BTreeSet<String>> {
+/// The references of all builds that a daemon remembers.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Builds {
+    pub(crate) finished: BTreeSet<String>,
+    pub(crate) running: BTreeSet<String>,
+}
+
+/// The builds that the daemon remembers.
+pub(crate) fn builds(buildctl: &Path, address: &str) -> Result<Builds> {
     let listed = ask(buildctl, address, &["debug", "histories", "--format", "{{json .}}"])?;
     Ok(references(&listed))
 }
@@ -59,8 +66,18 @@ fn ask(buildctl: &Path, address: &str, arguments: &[&str]) -> Result<String> {
     Ok(text)
 }
 
-fn references(listed: &str) -> BTreeSet<String> {
-    json_lines(listed).filter_map(|record| Some(record["record"]["Ref"].as_str()?.to_owned())).collect()
+fn references(listed: &str) -> Builds {
+    // BuildKit's `BuildHistoryEventType`: 0 started, 1 complete, 2 deleted; JSON leaves a zero out.
+    let mut builds = Builds::default();
+    for event in json_lines(listed) {
+        let Some(reference) = event["record"]["Ref"].as_str() else { continue };
+        match event["type"].as_u64().unwrap_or(0) {
+            0 => builds.running.insert(reference.to_owned()),
+            1 => builds.finished.insert(reference.to_owned()),
+            _ => continue,
+        };
+    }
+    builds
 }
 
 fn read_log(log: &str) -> Vec<Vertex> {
@@ -134,9 +151,46 @@ mod tests {
         assert!(!vertices[1].is_exec() && !vertices[1].ran());
     }
 
+    mod daemon {
+        use super::super::{builds, vertices};
+        use std::process::Command;
+
+        #[test]
+        fn a_build_is_found_in_the_history_with_its_commands() {
+            let Some(daemon) = treenail_test_fixtures::daemon() else { return };
+            let folder = tempfile::tempdir().expect("a folder");
+            let context = folder.path().display();
+            // New to the daemon, so that it runs.
+            let script = format!("FROM alpine:3.20\nRUN echo {context}\n");
+            std::fs::write(folder.path().join("Dockerfile"), script).expect("a file");
+            let status = Command::new(daemon.buildctl())
+                .args(["--addr", daemon.address(), "build", "--frontend=dockerfile.v0", "--progress=plain"])
+                .args(["--local", &format!("context={context}"), "--local", &format!("dockerfile={context}")])
+                .args(["--ref-file", &folder.path().join("ref").display().to_string()])
+                .stderr(std::process::Stdio::null())
+                .status()
+                .expect("starts");
+            assert!(status.success());
+            let reference = std::fs::read_to_string(folder.path().join("ref")).expect("a reference");
+            let known = builds(daemon.buildctl(), daemon.address()).expect("a list");
+            assert!(known.finished.contains(reference.trim()), "{known:?}");
+            let found = vertices(daemon.buildctl(), daemon.address(), reference.trim()).expect("a log");
+            let run = found.iter().find(|vertex| vertex.name.contains("RUN echo")).expect("the command");
+            assert!(run.ran(), "{found:?}");
+        }
+    }
+
     #[test]
     fn references_are_read_from_records() {
-        let listed = "{\"type\":1,\"record\":{\"Ref\":\"abc\"}}\n{\"type\":1,\"record\":{\"Ref\":\"def\"}}\n";
-        assert_eq!(references(listed), BTreeSet::from(["abc".to_owned(), "def".to_owned()]));
+        let listed = concat!(
+            r#"{"type":1,"record":{"Ref":"abc"}}"#,
+            "\n",
+            r#"{"record":{"Ref":"def"}}"#,
+            "\n",
+            r#"{"type":2,"record":{"Ref":"gone"}}"#,
+        );
+        let builds = references(listed);
+        assert_eq!(builds.finished, BTreeSet::from(["abc".to_owned()]));
+        assert_eq!(builds.running, BTreeSet::from(["def".to_owned()]));
     }
 }

@@ -49,9 +49,10 @@ const WALLS: &[Wall] = &[
         may: &["model", "call", "llb", "bridge", "init", "patterns", "protos"],
         never: &["tonic", "axum", "hyper", "console", "async-graphql"],
     },
+    // Patterns are checked as arguments are.
     Wall {
         name: "graphql",
-        may: &["engine", "model", "call"],
+        may: &["engine", "model", "call", "patterns"],
         never: &["tonic", "prost", "prost-types", "console"],
     },
     Wall { name: "frontend", may: &["graphql", "engine", "bridge", "model", "call"], never: &["console"] },
