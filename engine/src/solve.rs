@@ -147,7 +147,7 @@ impl Engine {
 
     async fn exec_file(&self, output: &ExecOutput, name: &str) -> Result<String, Cause> {
         let Some(reference) = self.solve(&output.tree).await? else { return Ok(String::new()) };
-        let read = self.0.bridge.read_file(&reference, name, None, crate::ANSWER_LIMIT).await;
+        let read = self.0.bridge.read_file(&reference, &format!("/{name}"), None, crate::ANSWER_LIMIT).await;
         let bytes = match read {
             Err(BridgeError::TooLarge { size, limit }) => {
                 return Err(Cause::invalid(format!("file size {size} exceeds limit {limit}")));
@@ -178,7 +178,7 @@ impl Engine {
             // Only 0 is accepted of a command that runs as process 1.
             return Ok(0);
         }
-        let record = self.0.bridge.read_file(&reference, init::EXIT_FILE, None, init::MESSAGE_LIMIT as u64 + 64).await?;
+        let record = self.0.bridge.read_file(&reference, &format!("/{}", init::EXIT_FILE), None, init::MESSAGE_LIMIT as u64 + 64).await?;
         match init::ExitRecord::decode(&record) {
             Ok(record) => Ok(record.code().into()),
             Err(error) => Err(Cause::Bug(format!("the exit record of a command is unreadable: {error}"))),

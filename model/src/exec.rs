@@ -94,6 +94,12 @@ impl Container {
                 "noInit cannot be combined with expect: nothing records the exit code of process 1; leave noInit out",
             ));
         }
+        if options.no_init && !(options.redirect_stdout.is_empty() && options.redirect_stderr.is_empty()) {
+            return Err(Invalid::new(
+                "noInit cannot be combined with redirectStdout or redirectStderr: nothing copies the output of \
+                 process 1; leave noInit out, or redirect inside the command",
+            ));
+        }
         if let Some(poisoned) = self.poison() {
             return Ok(self.poisoned(&poisoned));
         }

@@ -105,8 +105,9 @@ fn run_exec(
     let valid = exec.meta.as_ref().map(|meta| meta.valid_exit_codes.as_slice()).unwrap_or_default();
     let accepted = if valid.is_empty() { code == 0 } else { valid.contains(&code) };
     if accepted {
-        let mut outputs: Vec<_> =
-            exec.mounts.iter().zip(trees).filter(|(mount, _)| mount.output >= 0).collect();
+        // Mounts of other types leave nothing, whatever number stands there: clients leave it at 0.
+        let keeps = |mount: &pb::Mount| mount.output >= 0 && mount.mount_type() == pb::MountType::Bind;
+        let mut outputs: Vec<_> = exec.mounts.iter().zip(trees).filter(|(mount, _)| keeps(mount)).collect();
         outputs.sort_by_key(|(mount, _)| mount.output);
         return Ok(outputs.into_iter().map(|(_, tree)| tree).collect());
     }
