@@ -15,7 +15,7 @@ use crate::{Cause, Engine, ExecError};
 ///
 /// # Source
 /// `contract/session.md` 8.
-const ERROR_OUTPUT_LIMIT: u64 = 102_400;
+const ERROR_OUTPUT_LIMIT: u64 = init::TAIL_LIMIT;
 
 impl Engine {
     /// Evaluates a tree: everything it stands on has run when this returns. `None` is the empty tree.
@@ -118,8 +118,16 @@ impl Engine {
         mount: Option<usize>,
         name: &str,
     ) -> Option<(bytes::Bytes, u64)> {
-        match self.0.bridge.read_failed(failure, mount?, name, ERROR_OUTPUT_LIMIT).await {
+        let limit = if name.ends_with(init::TAIL_SUFFIX) { ERROR_OUTPUT_LIMIT + 32 } else { ERROR_OUTPUT_LIMIT };
+        match self.0.bridge.read_failed(failure, mount?, name, limit).await {
             Ok(found) => Some(found),
+            Err(BridgeError::TooLarge { .. }) if !name.ends_with(init::TAIL_SUFFIX) => {
+                let tail = format!("{name}{}", init::TAIL_SUFFIX);
+                let (bytes, _) = Box::pin(self.read_failed(failure, mount, &tail)).await?;
+                let end = bytes.iter().position(|byte| *byte == b'\n')?;
+                let size = String::from_utf8_lossy(&bytes[..end]).parse().ok()?;
+                Some((bytes.slice(end + 1..), size))
+            }
             Err(error) => {
                 tracing::debug!(%error, name, "the output of a failed exec cannot be read");
                 None

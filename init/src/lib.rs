@@ -11,6 +11,7 @@
 //! | [`STDERR_FILE`] | all standard error, scrubbed |
 //! | [`COMBINED_FILE`] | both, in the order in which they arrived |
 //! | [`EXIT_FILE`] | an [`ExitRecord`] |
+//! | `stdout`, `stderr` + [`TAIL_SUFFIX`] | the end of a long output of a failed command |
 //!
 //! With [`ExecSpec::no_init`] the command takes the helper's place and writes to the files itself: they are not
 //! scrubbed (the reader does it, with [`Scrubber`]), [`COMBINED_FILE`] is absent, a redirected stream is in its
@@ -63,6 +64,17 @@ pub const COMBINED_FILE: &str = "combined";
 
 /// Name of the file in [`OUTPUT_DIR`] with the [`ExitRecord`].
 pub const EXIT_FILE: &str = "exit";
+
+/// Added to the name of an output file, names a file with its end: present when a command failed after writing
+/// more than [`TAIL_LIMIT`] bytes to that stream. It holds the whole size in decimal, a line feed, and the last
+/// [`TAIL_LIMIT`] bytes. Daemons answer whole files of a failed exec only, and small ones only.
+pub const TAIL_SUFFIX: &str = ".tail";
+
+/// Bytes in a [`TAIL_SUFFIX`] file behind its first line.
+///
+/// # Source
+/// `contract/session.md` 8: what an exec error shows of each output.
+pub const TAIL_LIMIT: u64 = 102_400;
 
 /// Variables whose names begin with this are ours: the command never sees them.
 pub const HIDDEN_ENV_PREFIX: &str = "TREENAIL_";

@@ -62,7 +62,14 @@ fn main() -> ExitCode {
         complain(log.as_ref(), &format!("write exit record: {}", errno::text(&error)));
         return FAILED_STATUS.into();
     }
-    outcome.status(spec.expect).into()
+    let status = outcome.status(spec.expect);
+    if status != 0 && !spec.no_init {
+        for name in [STDOUT_FILE, STDERR_FILE] {
+            // The whole file is there all the same, and a command that never ran has none.
+            let _ = output::keep_tail(name);
+        }
+    }
+    status.into()
 }
 
 /// Runs the command. An error is why it was not run, or why its output was not kept.

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{OpenOptionsExt, fchown};
 use std::path::Path;
 
-use treenail_init::{COMBINED_FILE, EXIT_FILE, ExitRecord, OUTPUT_DIR, Scrubber};
+use treenail_init::{COMBINED_FILE, EXIT_FILE, ExitRecord, OUTPUT_DIR, Scrubber, TAIL_LIMIT, TAIL_SUFFIX};
 
 use crate::account::Identity;
 use crate::errno;
@@ -37,6 +37,19 @@ impl Record {
             self.0.write_all(&bytes)
         })
     }
+}
+
+/// Keeps the end of a long output in a small file of its own.
+pub(crate) fn keep_tail(name: &str) -> io::Result<()> {
+    let mut whole = File::open(Path::new(OUTPUT_DIR).join(name))?;
+    let size = whole.metadata()?.len();
+    if size <= TAIL_LIMIT {
+        return Ok(());
+    }
+    let mut tail = create(&format!("{name}{TAIL_SUFFIX}"))?;
+    writeln!(tail, "{size}")?;
+    io::Seek::seek(&mut whole, io::SeekFrom::Start(size - TAIL_LIMIT))?;
+    io::copy(&mut whole, &mut tail).map(drop)
 }
 
 /// Opens a redirect file: created 0600 or emptied, and given to the user.
