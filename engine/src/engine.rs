@@ -12,6 +12,7 @@ use treenail_model::{Object, Value};
 
 use crate::flight::Flights;
 use crate::lookup::ResolvedImage;
+use crate::retry::Retries;
 use crate::secrets::Secrets;
 use crate::{Cause, Failed, Host};
 
@@ -91,6 +92,7 @@ pub(crate) struct Shared {
     pub(crate) solves: Flights<treenail_llb::Digest, Ref, Cause>,
     pub(crate) images: Flights<(String, String), Arc<ResolvedImage>, Cause>,
     pub(crate) secrets: Secrets,
+    pub(crate) retries: Retries,
 }
 
 impl Engine {
@@ -105,6 +107,7 @@ impl Engine {
             solves: Flights::new(),
             images: Flights::new(),
             secrets: Secrets::default(),
+            retries: Retries::default(),
         }))
     }
 

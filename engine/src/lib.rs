@@ -15,6 +15,7 @@ mod files;
 mod flight;
 mod host;
 mod lookup;
+mod retry;
 mod secrets;
 mod solve;
 

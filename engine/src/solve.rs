@@ -32,14 +32,20 @@ impl Engine {
         let digest = marshalled.digest.clone();
         let run = move || {
             async move {
-                let request =
-                    SolveRequest { definition: Some(marshalled.definition), evaluate: true, ..Default::default() };
+                let attempt = engine.0.retries.apply(marshalled.definition);
+                let definition = Some(attempt.definition.clone());
+                let request = SolveRequest { definition, evaluate: true, ..Default::default() };
                 match engine.0.bridge.solve(request).await {
                     Ok(solved) => solved.reference.ok_or_else(|| {
                         Cause::Bug("a definition with content was solved to nothing".to_owned())
                     }),
                     Err(BridgeError::Exec(failure)) => Err(engine.explain(&failure).await),
-                    Err(other) => Err(Cause::Daemon(other)),
+                    Err(other) => {
+                        if other.is_transient() {
+                            engine.0.retries.note(&attempt, vertex_of(&other));
+                        }
+                        Err(Cause::Daemon(other))
+                    }
                 }
             }
             .boxed()
@@ -203,6 +209,13 @@ pub enum Stream {
     Stderr,
     /// Both, in the order in which they arrived.
     Combined,
+}
+
+fn vertex_of(error: &BridgeError) -> Option<&str> {
+    match error {
+        BridgeError::Vertex { vertex, .. } => vertex.as_deref(),
+        _ => None,
+    }
 }
 
 fn exec_of(op: &pb::Op) -> Option<&pb::ExecOp> {
