@@ -1,24 +1,34 @@
 //! `cargo xtask bench`: treenail beside `buildctl` on the same daemon in the same run.
 //!
-//! A case measures ours and, where there is something to compare with, theirs; the two are run in
-//! turns, so that a busy moment of the machine hits both. The aim is a ratio or a plain limit.
-//! With `--check` a case beyond twice its aim fails the run.
+//! A case measures ours and, where there is something to compare with, theirs. Rounds of the two
+//! alternate and change places, so that a busy moment of the machine hits both. What is compared is
+//! what a user waits for: from the start of a process to its end. The column `net` leaves out what
+//! starting either program costs before it does anything.
+//! **Invariant:** what is called new is new to the daemon: its key has a text of this run in it.
 
-mod cases;
+mod calls;
+mod counter;
+mod execs;
 mod files;
+mod http;
+mod measure;
 mod peer;
+mod process;
+mod report;
 mod session;
 
+use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use treenail_test_fixtures::kit::buildkitd::{Daemon, Options};
+use treenail_test_fixtures::kit::buildkitd::{Daemon, Options, answers};
 use treenail_test_fixtures::kit::registry::Registry;
 use treenail_test_fixtures::kit::{self, Kit, recipe};
 
 use crate::steps;
+use measure::{Measured, Samples, timed};
+use report::{Aim, Report};
 
 /// Options of `cargo xtask bench`.
 #[derive(clap::Args)]
@@ -26,148 +36,170 @@ pub(crate) struct Arguments {
     /// Fail when a case is beyond twice its aim.
     #[arg(long)]
     check: bool,
-    /// Only cases whose name has this text.
-    filter: Option<String>,
-}
-
-/// What a case aims at.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Aim {
-    /// Ours divided by theirs.
-    Ratio(f64),
-    /// At most so much, in the unit given.
-    Most(f64, &'static str),
-}
-
-/// What a case measured, in the unit of its aim; for ratios in milliseconds.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Measured {
-    pub(crate) ours: f64,
-    pub(crate) theirs: Option<f64>,
+    /// Write all samples, as JSON, to this file.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Use the daemon at this address, which must know `alpine:3.20`, instead of a private one.
+    #[arg(long, value_name = "ADDRESS")]
+    addr: Option<String>,
+    /// Rounds of each comparison.
+    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Tell every request to the daemon, with times, in the cases that count them.
+    #[arg(long)]
+    trace: bool,
+    /// Measure this program instead of building one.
+    #[arg(long, value_name = "FILE")]
+    program: Option<PathBuf>,
+    /// Only cases whose name has one of these texts.
+    filter: Vec<String>,
 }
 
 /// One line of the table.
-pub(crate) struct Case {
-    pub(crate) name: &'static str,
-    pub(crate) aim: Aim,
-    pub(crate) measure: fn(&Bench) -> Result<Measured>,
+struct Case {
+    name: &'static str,
+    aim: Aim,
+    measure: fn(&Bench) -> Result<Measured>,
 }
 
 /// What cases stand on.
-pub(crate) struct Bench {
-    pub(crate) program: PathBuf,
-    pub(crate) buildctl: PathBuf,
-    pub(crate) address: String,
+struct Bench {
+    program: PathBuf,
+    buildctl: PathBuf,
+    address: String,
+    rounds: usize,
+    trace: bool,
     /// A folder for this run.
-    pub(crate) scratch: tempfile::TempDir,
+    scratch: tempfile::TempDir,
+    /// How many folders have been named.
+    named: Cell<usize>,
+    /// The most memory that a session of ours has had, in megabytes, and what it did.
+    peak: RefCell<Option<(f64, String)>>,
     /// What must live as long; the daemon goes first.
     _own: Option<(Daemon, Registry)>,
 }
 
 impl Bench {
-    /// `treenail` with its daemon named.
-    pub(crate) fn treenail(&self, arguments: &[&str]) -> Command {
+    /// `treenail` with its daemon named, on no session of others.
+    fn treenail(&self, address: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
-        command.args(["--addr", &self.address]).args(arguments).stdin(Stdio::null());
         command
+            .args(["--addr", address, "--progress", "plain"])
+            .args(arguments)
+            .env_remove("DAGGER_SESSION_PORT")
+            .env_remove("DAGGER_SESSION_TOKEN")
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Text that no earlier key of the daemon has, another one each time.
+    fn salt(&self) -> String {
+        let number = self.named.get();
+        self.named.set(number + 1);
+        let folder = self.scratch.path().file_name().unwrap_or_default();
+        format!("{}-{number}", folder.to_string_lossy())
+    }
+
+    /// Remembers the memory of a session if it is the most so far.
+    fn note_peak(&self, megabytes: f64, what: &str) {
+        let mut peak = self.peak.borrow_mut();
+        if peak.as_ref().is_none_or(|(most, _)| megabytes > *most) {
+            *peak = Some((megabytes, what.to_owned()));
+        }
+    }
+
+    /// What starting each program costs, in milliseconds: ours, theirs.
+    fn process_starts(&self) -> Result<(Samples, Samples)> {
+        let (ours, theirs) = measure::in_turns(
+            self.rounds.max(9),
+            |_| timed(Command::new(&self.program).arg("version").stdin(Stdio::null())),
+            |_| timed(Command::new(&self.buildctl).arg("--version").stdin(Stdio::null())),
+        )?;
+        Ok((Samples::milliseconds(&ours), Samples::milliseconds(&theirs)))
     }
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let kit = Kit::prepare(crate::say())?;
-    steps::watch(&mut steps::cargo(&["build", "--release", "--package", "treenail-cli"]))?;
-    let registry = Registry::start(&kit)?;
-    recipe::ensure(&kit, registry.address(), "alpine")?;
-    let options = Options { mirror: Some(registry.address().to_owned()), ..Options::default() };
-    let daemon = Daemon::start(&kit, &options)?;
-    let bench = Bench {
-        program: kit::workspace().join("target/release/treenail"),
-        buildctl: kit.buildctl(),
-        address: daemon.address(),
-        scratch: tempfile::tempdir().context("cannot create a folder for this run")?,
-        _own: Some((daemon, registry)),
-    };
-    println!("{:<44} {:>12} {:>12} {:>8} {:>10}", "case", "treenail", "buildctl", "ratio", "aim");
-    let mut beyond = Vec::new();
-    for case in cases::ALL.iter().chain(files::ALL).chain(session::ALL) {
-        if arguments.filter.as_ref().is_some_and(|text| !case.name.contains(text.as_str())) {
+    let bench = prepare(arguments)?;
+    let starts = bench.process_starts()?;
+    let mut report = Report::new(bench.address.clone(), starts);
+    print!("{}", report.heading());
+    for case in cases() {
+        let is_asked = arguments.filter.is_empty()
+            || arguments.filter.iter().any(|text| case.name.contains(text.as_str()));
+        if !is_asked {
             continue;
         }
+        crate::say()(&format!("measuring: {}", case.name));
         let measured = (case.measure)(&bench).with_context(|| format!("case `{}`", case.name))?;
-        let (line, excess) = judge(case.name, case.aim, measured);
-        println!("{line}");
-        if excess > 2.0 {
-            beyond.push(case.name);
-        }
+        print!("{}", report.add(case.name, case.aim, measured));
     }
+    if let Some(file) = &arguments.json {
+        std::fs::write(file, format!("{:#}\n", report.json()))
+            .with_context(|| format!("cannot write file: `{}`", file.display()))?;
+    }
+    let beyond = report.beyond();
     if arguments.check && !beyond.is_empty() {
         bail!("beyond twice the aim: {}", beyond.join(", "));
     }
     Ok(())
 }
 
-/// The line of the table, and how many times the aim was needed.
-fn judge(name: &str, aim: Aim, measured: Measured) -> (String, f64) {
-    let theirs = measured.theirs.map_or_else(|| "-".into(), |theirs| format!("{theirs:.1}"));
-    let ratio = measured.theirs.map(|theirs| measured.ours / theirs);
-    let shown_ratio = ratio.map_or_else(|| "-".into(), |ratio| format!("{ratio:.2}"));
-    let (unit, shown_aim, excess) = match aim {
-        // Without their number there is no ratio, and no aim to be held to.
-        Aim::Ratio(aim) => ("ms", format!("{aim:.2}"), ratio.unwrap_or(0.0) / aim),
-        Aim::Most(aim, unit) => (unit, format!("{aim} {unit}"), measured.ours / aim),
+/// All cases, in the order of the table. The peak of memory is known last.
+fn cases() -> impl Iterator<Item = &'static Case> {
+    execs::ALL.iter().chain(files::ALL).chain(calls::ALL).chain(process::ALL)
+}
+
+fn prepare(arguments: &Arguments) -> Result<Bench> {
+    let program = match &arguments.program {
+        Some(program) => program.clone(),
+        None => {
+            steps::watch(&mut steps::cargo(&["build", "--release", "--package", "treenail-cli"]))?;
+            kit::workspace().join("target/release/treenail")
+        }
     };
-    let ours = format!("{:.1} {unit}", measured.ours);
-    (format!("{name:<44} {ours:>12} {theirs:>12} {shown_ratio:>8} {shown_aim:>10}"), excess)
-}
-
-/// Text that makes this run's work new to the daemon.
-pub(crate) fn salt(bench: &Bench) -> String {
-    let folder = bench.scratch.path().file_name().unwrap_or_default();
-    folder.to_string_lossy().into_owned()
-}
-
-/// The median of `rounds` runs, in milliseconds.
-pub(crate) fn median(rounds: usize, mut run: impl FnMut() -> Result<Duration>) -> Result<f64> {
-    let mut times = (0..rounds).map(|_| run()).collect::<Result<Vec<_>>>()?;
-    times.sort();
-    times.get(times.len() / 2).map(|time| time.as_secs_f64() * 1e3).context("no rounds")
-}
-
-/// Runs ours and theirs in turns and gives both medians, in milliseconds.
-pub(crate) fn in_turns(
-    rounds: usize,
-    mut ours: impl FnMut() -> Result<Duration>,
-    mut theirs: impl FnMut() -> Result<Duration>,
-) -> Result<Measured> {
-    let (mut our_times, mut their_times) = (Vec::new(), Vec::new());
-    for _ in 0..rounds {
-        our_times.push(ours()?);
-        their_times.push(theirs()?);
-    }
-    let middle = |mut times: Vec<Duration>| {
-        median(1, || {
-            times.sort();
-            times.get(times.len() / 2).copied().context("no rounds")
-        })
+    let kit = Kit::prepare(crate::say())?;
+    let (address, own) = match &arguments.addr {
+        Some(address) => {
+            anyhow::ensure!(answers(&kit.buildctl(), address), "no daemon answers at: `{address}`");
+            (address.clone(), None)
+        }
+        None => {
+            let registry = Registry::start(&kit)?;
+            recipe::ensure(&kit, registry.address(), "alpine")?;
+            let options = Options { mirror: Some(registry.address().to_owned()), ..Options::default() };
+            let daemon = Daemon::start(&kit, &options)?;
+            (daemon.address(), Some((daemon, registry)))
+        }
     };
-    Ok(Measured { ours: middle(our_times)?, theirs: Some(middle(their_times)?) })
-}
-
-/// How long a command takes; its output is nobody's.
-pub(crate) fn timed(command: &mut Command) -> Result<Duration> {
-    let start = Instant::now();
-    let status =
-        command.stdout(Stdio::null()).stderr(Stdio::null()).status().context("cannot start a command")?;
-    anyhow::ensure!(status.success(), "a measured command ended with {status}");
-    Ok(start.elapsed())
+    Ok(Bench {
+        program,
+        buildctl: kit.buildctl(),
+        address,
+        rounds: arguments.rounds as usize,
+        trace: arguments.trace,
+        scratch: tempfile::tempdir().context("cannot create a folder for this run")?,
+        named: Cell::default(),
+        peak: RefCell::default(),
+        _own: own,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    #[test]
+    fn cases_have_names_of_their_own() {
+        let mut names: Vec<_> = cases().map(|case| case.name).collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+
     mod daemon {
-        use super::super::{Bench, files, peer, timed};
+        use super::super::*;
 
         #[test]
         fn the_other_side_builds_what_we_compare_with() {
@@ -176,34 +208,31 @@ mod tests {
                 program: "/bin/false".into(),
                 buildctl: daemon.buildctl().to_path_buf(),
                 address: daemon.address().to_owned(),
+                rounds: 1,
+                trace: false,
                 scratch: tempfile::tempdir().expect("a folder"),
+                named: Cell::default(),
+                peak: RefCell::default(),
                 _own: None,
             };
             let graph = peer::shell(peer::base(), "echo hi").expect("a graph");
-            let mut build = peer::build(&bench, &graph, &[]).expect("a command");
-            timed(&mut build().expect("a command")).expect("an exec is built");
+            peer::Build::new(&bench, &graph, &[]).expect("a command").run().expect("an exec is built");
             let tree = format!("tree={}", env!("CARGO_MANIFEST_DIR"));
-            let mut build =
-                peer::build(&bench, &files::uploaded(), &["--local".into(), tree]).expect("a command");
-            timed(&mut build().expect("a command")).expect("a folder is uploaded");
+            peer::Build::new(&bench, &files::uploaded("tree"), &["--local".into(), tree])
+                .expect("a command")
+                .run()
+                .expect("a folder is uploaded");
         }
-    }
 
-    #[test]
-    fn aims_are_judged() {
-        let measured = Measured { ours: 30.0, theirs: Some(10.0) };
-        let (line, excess) = judge("x", Aim::Ratio(1.0), measured);
-        assert!(line.contains("3.00"), "{line}");
-        assert!(excess > 2.9 && excess < 3.1);
-        let (_, excess) = judge("x", Aim::Most(20.0, "MB"), Measured { ours: 10.0, theirs: None });
-        assert!(excess < 0.6);
-    }
-
-    #[test]
-    fn the_median_is_the_middle_one() {
-        let mut times = [5, 1, 9].into_iter();
-        let median =
-            median(3, || Ok(Duration::from_millis(times.next().expect("three rounds")))).expect("a median");
-        assert!((median - 5.0).abs() < 1e-9);
+        #[test]
+        fn requests_to_the_daemon_are_counted_by_name() {
+            let Some(daemon) = treenail_test_fixtures::daemon() else { return };
+            let folder = tempfile::tempdir().expect("a folder");
+            let counter = counter::Counter::start(daemon.address(), &folder.path().join("counted.sock"))
+                .expect("a counter");
+            assert!(answers(daemon.buildctl(), counter.address()));
+            assert_eq!(counter.count("ListWorkers"), 1);
+            assert_eq!(counter.count("Solve"), 0);
+        }
     }
 }

@@ -1,11 +1,14 @@
 //! The other side of a comparison: the same graph, handed to the daemon by its own client.
 
 use std::fs::{self, File};
-use std::process::Command;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use prost::Message as _;
 use treenail_llb::{Exec, Image, MarshalOptions, OpOptions, Output, Platform};
+use treenail_test_fixtures::kit::host;
 use treenail_test_fixtures::kit::image::architecture;
 
 use super::Bench;
@@ -24,24 +27,45 @@ pub(super) fn shell(tree: Output, script: &str) -> Result<Output> {
     run.root().context("the root mount is writable")
 }
 
-/// `buildctl build` of a graph, with further arguments.
-pub(super) fn build(
-    bench: &Bench,
-    graph: &Output,
-    arguments: &[String],
-) -> Result<impl FnMut() -> Result<Command> + use<>> {
-    let options = MarshalOptions::new(Platform::new("linux", architecture()));
-    let bytes = graph.marshal(&options).definition.encode_to_vec();
-    let folder = bench.scratch.path().join("graphs");
-    fs::create_dir_all(&folder).context("cannot create a folder for graphs")?;
-    let file = tempfile::NamedTempFile::new_in(&folder).context("cannot create a file for a graph")?;
-    fs::write(file.path(), bytes).context("cannot write a graph")?;
-    let (buildctl, address, arguments) = (bench.buildctl.clone(), bench.address.clone(), arguments.to_vec());
-    Ok(move || {
-        let mut command = Command::new(&buildctl);
-        command.args(["--addr", &address, "build", "--progress=plain"]).args(&arguments);
-        // The client reads the graph from its standard input.
-        command.stdin(File::open(file.path()).context("cannot read a graph")?);
-        Ok(command)
-    })
+/// `buildctl build` of a graph.
+pub(super) struct Build {
+    buildctl: PathBuf,
+    arguments: Vec<String>,
+    graph: PathBuf,
+    log: PathBuf,
+}
+
+impl Build {
+    pub(super) fn new(bench: &Bench, graph: &Output, arguments: &[String]) -> Result<Self> {
+        let options = MarshalOptions::new(Platform::new("linux", architecture()));
+        let definition = graph.marshal(&options).definition;
+        let file = bench.scratch.path().join(format!("{}.llb", bench.salt()));
+        fs::write(&file, definition.encode_to_vec()).context("cannot write a graph")?;
+        let mut all: Vec<String> =
+            ["--addr", &bench.address, "build", "--progress=plain"].map(str::to_owned).into();
+        all.extend_from_slice(arguments);
+        Ok(Self {
+            buildctl: bench.buildctl.clone(),
+            arguments: all,
+            graph: file,
+            log: bench.scratch.path().join("buildctl.log"),
+        })
+    }
+
+    /// Builds, and tells how long that took; the client reads the graph from its standard input.
+    pub(super) fn run(&self) -> Result<Duration> {
+        // Both sides write their progress to a file.
+        let log = File::create(&self.log).context("cannot create a log")?;
+        let graph = File::open(&self.graph).context("cannot read a graph")?;
+        let mut command = Command::new(&self.buildctl);
+        command.args(&self.arguments).stdin(graph).stdout(Stdio::null()).stderr(log);
+        let start = Instant::now();
+        let status = command.status().context("cannot start buildctl")?;
+        let took = start.elapsed();
+        if !status.success() {
+            let said = fs::read_to_string(&self.log).unwrap_or_default();
+            anyhow::bail!("buildctl ended with {status}: {}", host::tail(&said, 8));
+        }
+        Ok(took)
+    }
 }

@@ -1,142 +1,189 @@
-//! Cases within one session: repeated work, the cost of a pure call, memory.
+//! A session of ours as an SDK holds it: a child process, one line of JSON, HTTP, end of input.
 
-use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::process::{Child, Stdio};
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Stdio};
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use base64::Engine as _;
-use serde_json::{Value, json};
+use serde_json::Value;
+use treenail_test_fixtures::kit::host;
 
-use super::{Aim, Bench, Case, Measured, cases, median, salt};
+use super::Bench;
+use super::http::Client;
+use super::measure::milliseconds;
 
-pub(super) const ALL: &[Case] = &[
-    Case { name: "100 execs, again in the session", aim: Aim::Most(2.0, "ms"), measure: again },
-    Case { name: "one call of a pure chain", aim: Aim::Most(20.0, "us"), measure: pure_call },
-    Case { name: "memory, idle", aim: Aim::Most(25.0, "MB"), measure: idle_memory },
-    Case { name: "memory, peak of 100 execs", aim: Aim::Most(60.0, "MB"), measure: peak_memory },
-];
+/// How long a session may take to start and to end.
+const LIMIT: Duration = Duration::from_secs(60);
 
-/// A running `treenail session`, as an SDK holds it.
-pub(super) struct Session {
+/// How precisely the end of a process is seen.
+const PAUSE: Duration = Duration::from_micros(200);
+
+/// A running `treenail session`.
+pub(super) struct Session<'a> {
+    bench: &'a Bench,
     child: Child,
-    port: u16,
-    token: String,
+    input: Option<ChildStdin>,
+    client: Client,
+    log: PathBuf,
+    started: Instant,
+    /// How long the line took.
+    pub(super) start: Duration,
 }
 
-impl Session {
+/// How long the parts of a session took.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Phases {
+    /// Process start to the line.
+    pub(super) start: Duration,
+    /// Connecting and all requests.
+    pub(super) ask: Duration,
+    /// End of input to the end of the process.
+    pub(super) end: Duration,
+}
+
+impl Phases {
+    pub(super) fn total(self) -> Duration {
+        self.start + self.ask + self.end
+    }
+
+    /// The medians of many.
+    pub(super) fn note(all: &[Self]) -> String {
+        let median = |part: fn(&Self) -> Duration| {
+            let mut times: Vec<Duration> = all.iter().map(part).collect();
+            times.sort_unstable();
+            milliseconds(times.get(times.len() / 2).copied().unwrap_or_default())
+        };
+        format!(
+            "of treenail: start {:.1} ms, query {:.1} ms, end {:.1} ms",
+            median(|phases| phases.start),
+            median(|phases| phases.ask),
+            median(|phases| phases.end)
+        )
+    }
+}
+
+impl<'a> Session<'a> {
     /// Starts a session and reads its line.
-    pub(super) fn start(bench: &Bench) -> Result<Self> {
+    pub(super) fn start(bench: &'a Bench) -> Result<Self> {
+        Self::start_at(bench, &bench.address)
+    }
+
+    /// The same with the daemon at another address.
+    pub(super) fn start_at(bench: &'a Bench, address: &str) -> Result<Self> {
+        let log = bench.scratch.path().join("session.log");
+        let file = File::create(&log).context("cannot create a log")?;
+        let started = Instant::now();
         let mut child = bench
-            .treenail(&["session"])
-            // An SDK holds this pipe for as long as it needs the session.
+            .treenail(address, &["session", "--label", "dagger.io/sdk.name:bench"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(file)
             .spawn()
-            .context("cannot start a session")?;
-        let mut line = String::new();
-        let output = child.stdout.take().context("standard output is piped")?;
-        BufReader::new(output).read_line(&mut line).context("cannot read the session's line")?;
-        let told: Value = serde_json::from_str(&line)
-            .with_context(|| format!("the session said: `{}`", line.trim_end()))?;
-        let port = told["port"]
-            .as_u64()
-            .and_then(|port| port.try_into().ok())
-            .context("the session told no port")?;
-        let token = told["session_token"].as_str().context("the session told no token")?.to_owned();
-        Ok(Self { child, port, token })
+            .with_context(|| format!("cannot start `{}`", bench.program.display()))?;
+        let told = first_line(&mut child);
+        let start = started.elapsed();
+        let connected = told.and_then(|(port, token)| Client::connect(port, &token));
+        match connected {
+            Ok(client) => {
+                let input = child.stdin.take();
+                Ok(Self { bench, child, input, client, log, started, start })
+            }
+            Err(error) => {
+                end(&mut child)?;
+                Err(error.context(format!("the session does not start: {}", tail(&log))))
+            }
+        }
     }
 
     /// Asks a document and gives how long the answer took.
-    fn ask(&self, document: &str) -> Result<Duration> {
-        let body = json!({"query": document}).to_string();
-        let login = base64::engine::general_purpose::STANDARD.encode(format!("{}:", self.token));
-        let start = Instant::now();
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).context("cannot reach the session")?;
-        write!(
-            stream,
-            "POST /query HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nAuthorization: Basic {login}\r\n\
-             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        )
-        .context("cannot write to the session")?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).context("cannot read from the session")?;
-        let took = start.elapsed();
-        let answer = String::from_utf8_lossy(&answer);
-        let end = answer.len().min(500);
-        anyhow::ensure!(
-            answer.starts_with("HTTP/1.1 200") && !answer.contains("\"errors\""),
-            "the session answered: {}",
-            answer.get(..end).unwrap_or(&answer)
-        );
-        Ok(took)
+    pub(super) fn ask(&mut self, document: &str) -> Result<Duration> {
+        Ok(self.answer(document)?.0)
+    }
+
+    /// The same with the answer's text.
+    pub(super) fn answer(&mut self, document: &str) -> Result<(Duration, String)> {
+        self.client.ask(document).with_context(|| format!("the log ends in: {}", tail(&self.log)))
     }
 
     /// A line of the kernel's account of the process, in megabytes.
-    fn memory(&self, line: &str) -> Result<f64> {
-        let status =
-            fs::read_to_string(format!("/proc/{}/status", self.child.id())).context("cannot read status")?;
-        let kilobytes: f64 = status
+    pub(super) fn memory(&self, line: &str) -> Result<f64> {
+        let file = format!("/proc/{}/status", self.child.id());
+        let status = fs::read_to_string(file).context("cannot read the kernel's account")?;
+        let kibibytes: f64 = status
             .lines()
             .find_map(|text| text.strip_prefix(line)?.split_whitespace().next()?.parse().ok())
             .with_context(|| format!("the kernel does not tell `{line}`"))?;
-        Ok(kilobytes * 1024.0 / 1e6)
+        Ok(kibibytes * 1024.0 / 1e6)
+    }
+
+    /// Ends the session as an SDK does.
+    ///
+    /// # Errors
+    /// When it does not end, or not well.
+    pub(super) fn finish(mut self, what: &str) -> Result<Phases> {
+        let ask = self.started.elapsed().saturating_sub(self.start);
+        self.bench.note_peak(self.memory("VmHWM:")?, what);
+        let begin = Instant::now();
+        drop(self.input.take());
+        while begin.elapsed() < LIMIT {
+            if let Some(status) = self.child.try_wait().context("cannot wait for a session")? {
+                let end = begin.elapsed();
+                anyhow::ensure!(status.success(), "the session ended with {status}: {}", tail(&self.log));
+                return Ok(Phases { start: self.start, ask, end });
+            }
+            thread::sleep(PAUSE);
+        }
+        anyhow::bail!("the session does not end: {}", tail(&self.log))
     }
 }
 
-impl Drop for Session {
+impl Drop for Session<'_> {
     fn drop(&mut self) {
-        drop(self.child.stdin.take());
-        // A session ends when its pipe does; if it does not, the next case will show it.
-        drop(self.child.wait());
+        drop(self.input.take());
+        // What is left of it is of a failed case, which has its own error already.
+        drop(end(&mut self.child));
     }
 }
 
-fn again(bench: &Bench) -> Result<Measured> {
-    let session = Session::start(bench)?;
-    let document = cases::chain(100, &format!("{} again", salt(bench)));
-    session.ask(&document)?;
-    Ok(Measured { ours: median(11, || session.ask(&document))?, theirs: None })
+/// A whole session for one document: what a script with one query waits for.
+pub(super) fn whole(bench: &Bench, what: &str, document: &str) -> Result<Phases> {
+    let mut session = Session::start(bench)?;
+    session.ask(document)?;
+    session.finish(what)
 }
 
-/// A chain of calls that need nothing of the daemon.
-fn pure_chain(count: usize, round: usize) -> String {
-    let calls: String = (0..count)
-        .map(|number| format!("withEnvVariable(name:\"N\",value:\"{round} {number}\"){{"))
-        .collect();
-    format!("{{container{{{calls}envVariable(name:\"N\"){}}}}}", "}".repeat(count))
+fn first_line(child: &mut Child) -> Result<(u16, String)> {
+    let output = child.stdout.take().context("standard output is piped")?;
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut output = BufReader::new(output);
+        let mut line = String::new();
+        let read = output.read_line(&mut line).map(|_| line);
+        // Nobody waits any longer if the receiver has gone.
+        drop(sender.send(read));
+        // The pipe stays open for as long as the session writes.
+        drop(std::io::copy(&mut output, &mut std::io::sink()));
+    });
+    let line = receiver.recv_timeout(LIMIT).context("no line in time")?.context("cannot read the line")?;
+    let told: Value =
+        serde_json::from_str(&line).with_context(|| format!("not a line of JSON: `{}`", line.trim_end()))?;
+    let port = told["port"].as_u64().and_then(|port| port.try_into().ok()).context("no port")?;
+    Ok((port, told["session_token"].as_str().context("no token")?.to_owned()))
 }
 
-/// The slope between two lengths, so that connecting and answering are not part of it.
-fn pure_call(bench: &Bench) -> Result<Measured> {
-    const SHORT: usize = 1_000;
-    const LONG: usize = 5_000;
-    let session = Session::start(bench)?;
-    let mut round = 0;
-    let mut measure = |count: usize| {
-        median(7, || {
-            round += 1;
-            session.ask(&pure_chain(count, round))
-        })
-    };
-    let (short, long) = (measure(SHORT)?, measure(LONG)?);
-    #[expect(clippy::cast_precision_loss, reason = "four thousand is exact")]
-    let ours = (long - short).max(0.0) * 1e3 / (LONG - SHORT) as f64;
-    Ok(Measured { ours, theirs: None })
+/// Ends a process by force, if it has not ended.
+fn end(child: &mut Child) -> Result<()> {
+    if child.try_wait().context("cannot wait for a session")?.is_none() {
+        child.kill().context("cannot end a session")?;
+        child.wait().context("cannot wait for a session")?;
+    }
+    Ok(())
 }
 
-fn idle_memory(bench: &Bench) -> Result<Measured> {
-    let session = Session::start(bench)?;
-    session.ask("{version}")?;
-    Ok(Measured { ours: session.memory("VmRSS:")?, theirs: None })
-}
-
-fn peak_memory(bench: &Bench) -> Result<Measured> {
-    let session = Session::start(bench)?;
-    session.ask(&cases::chain(100, &format!("{} memory", salt(bench))))?;
-    Ok(Measured { ours: session.memory("VmHWM:")?, theirs: None })
+fn tail(log: &std::path::Path) -> String {
+    fs::read_to_string(log).map_or_else(|error| error.to_string(), |text| host::tail(&text, 12))
 }
