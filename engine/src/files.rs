@@ -63,7 +63,9 @@ impl Engine {
 
     async fn stat_at(&self, reference: &Ref, path: &str) -> Result<Option<Stat>, Cause> {
         match self.0.bridge.stat_file(reference, path).await {
-            Ok(stat) => Ok(Some(described(&stat, paths::base_name(path)))),
+            // The daemon names what a link leads to; what it calls the root is a folder of its own.
+            Ok(stat) if path == "/" => Ok(Some(described(&stat, ""))),
+            Ok(stat) => Ok(Some(described(&stat, paths::base_name(&stat.path)))),
             Err(BridgeError::NotFound { .. } | BridgeError::NotDirectory { .. }) => Ok(None),
             Err(other) => Err(other.into()),
         }

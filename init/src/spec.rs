@@ -93,7 +93,7 @@ impl Error for SpecError {}
 
 impl ExecSpec {
     /// Arguments behind the helper's own name: options that differ from their defaults, in a fixed order, then
-    /// `--` and the command.
+    /// the command; `--` between them only where the command could be taken for an option.
     #[must_use]
     pub fn to_args(&self) -> Vec<String> {
         let mut args = Vec::new();
@@ -131,7 +131,9 @@ impl ExecSpec {
         if self.no_init {
             args.push("--no-init".to_owned());
         }
-        args.push("--".to_owned());
+        if self.args.first().is_none_or(|command| command.starts_with("--")) {
+            args.push("--".to_owned());
+        }
         args.extend(self.args.iter().cloned());
         args
     }
@@ -156,6 +158,10 @@ impl ExecSpec {
         let mut args = args.into_iter();
         loop {
             let argument = args.next().ok_or(SpecError::NoCommand)?;
+            if !argument.starts_with("--") {
+                spec.args.push(argument);
+                break;
+            }
             let (name, value) = match argument.split_once('=') {
                 Some((name, value)) => (name, Some(value.to_owned())),
                 None => (argument.as_str(), None),
@@ -178,7 +184,7 @@ impl ExecSpec {
                 _ => return Err(SpecError::UnknownOption(argument)),
             }
         }
-        spec.args = args.collect();
+        spec.args.extend(args);
         if spec.args.is_empty() { Err(SpecError::NoCommand) } else { Ok(spec) }
     }
 }
@@ -198,7 +204,7 @@ mod tests {
     #[test]
     fn a_plain_command_shows_nothing_but_itself() {
         let spec = ExecSpec { args: vec!["echo".to_owned(), "--".to_owned()], ..ExecSpec::default() };
-        assert_eq!(spec.to_args_with_program(), ["/.init", "--", "echo", "--"]);
+        assert_eq!(spec.to_args_with_program(), ["/.init", "echo", "--"]);
     }
 
     // These lines are in users' cache keys: a change here must come with a new behaviour number.
@@ -231,7 +237,6 @@ mod tests {
             "--hide-env=FTP_PROXY",
             "--keep-home",
             "--no-init",
-            "--",
             "cat",
         ];
         assert_eq!(spec.to_args(), args);
@@ -248,7 +253,7 @@ mod tests {
             parse(&["--no-init=1", "--", "a"]),
             Err(SpecError::UnknownOption("--no-init=1".to_owned()))
         );
-        assert_eq!(parse(&["ls"]), Err(SpecError::UnknownOption("ls".to_owned())));
+        assert_eq!(parse(&["-l"]).map(|spec| spec.args), Ok(vec!["-l".to_owned()]));
         assert_eq!(parse(&["--expect=all", "--", "a"]), Err(SpecError::BadValue("--expect=all".to_owned())));
     }
 

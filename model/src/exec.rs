@@ -80,7 +80,7 @@ impl Container {
     /// The container after a command. Nothing runs.
     ///
     /// # Errors
-    /// No command, or two sources of standard input.
+    /// Two sources of standard input, or options that exclude each other.
     ///
     /// # Source
     /// `contract/container.md` 5.
@@ -88,7 +88,11 @@ impl Container {
         if !options.stdin.is_empty() && !options.redirect_stdin.is_empty() {
             return Err(Invalid::new("cannot set both stdin and redirectStdin"));
         }
-        let command = self.command_line(&options.args, options.use_entrypoint)?;
+        // 0.19.11 notices a missing command only when the result is needed.
+        let command = match self.command_line(&options.args, options.use_entrypoint) {
+            Ok(command) => command,
+            Err(missing) => return Ok(self.poisoned(&missing.0.into())),
+        };
         if options.no_init && options.expect != Expect::Success {
             return Err(Invalid::new(
                 "noInit cannot be combined with expect: nothing records the exit code of process 1; leave noInit out",

@@ -27,11 +27,15 @@ mod daemon {
     const UNSUPPORTED: &[&str] = &[
         "ctr-envfile",
         "dir-digest",
+        "dir-empty",
         "file-digest",
         "id-json",
         "id-envfile",
         
     ];
+
+    /// Single cases of unsupported families on fields that are built.
+    const ANSWERED: &[&str] = &["svc-ports-without"];
 
     /// An ID of ours is another text where the recorded one holds a digest of content or of exec options, or
     /// effect ids.
@@ -40,8 +44,9 @@ mod daemon {
     }
 
     fn is_unsupported(case: &Case) -> bool {
-        UNSUPPORTED.contains(&case.name.as_str())
-            || UNSUPPORTED_FAMILIES.iter().any(|family| case.name.starts_with(family))
+        let name = case.name.as_str();
+        UNSUPPORTED.contains(&name)
+            || UNSUPPORTED_FAMILIES.iter().any(|family| name.starts_with(family)) && !ANSWERED.contains(&name)
     }
 
     #[test]

@@ -93,8 +93,7 @@ pub(super) async fn stat(
     } else {
         engine.stat(directory, path).await?
     };
-    let name = paths::base_name(&directory.inside(path)).into();
-    Ok(Stat { name, ..found.ok_or_else(missing)? }.into())
+    Ok(found.ok_or_else(missing)?.into())
 }
 
 /// `stat` of a file value.

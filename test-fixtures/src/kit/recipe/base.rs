@@ -104,7 +104,7 @@ pub(super) fn busybox(_: &Kit, work: &Work) -> Result<Built> {
     let tree = work.tree("busybox")?;
     fill_busybox(&tree)?;
     let layer = work.pack(&tree, "busybox", &[])?;
-    Ok((vec![layer], json!({"Env": [format!("PATH={PATH}")], "Cmd": ["/bin/sh"], "WorkingDir": "/"})))
+    Ok((vec![layer], json!({"Env": [format!("PATH={PATH}")], "Cmd": ["/bin/sh"]})))
 }
 
 pub(super) fn fill_busybox(tree: &Path) -> Result<()> {
