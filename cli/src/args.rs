@@ -45,7 +45,7 @@ pub(crate) struct Global {
 
     /// Directory that relative paths start at; empty takes $DAGGER_WORKDIR.
     #[arg(long, global = true, value_name = "DIR", default_value = ".", hide_default_value = true)]
-    pub(crate) workdir: PathBuf,
+    pub(crate) workdir: OsString,
 
     /// More detail.
     #[arg(short, long, global = true, action = ArgAction::Count)]
@@ -75,7 +75,7 @@ pub(crate) struct Global {
 
     /// Write what ran, as JSON, to this file at the end.
     #[arg(long, global = true, hide = true, value_name = "FILE", env = "TREENAIL_SUMMARY", hide_env = true)]
-    pub(crate) summary_file: Option<PathBuf>,
+    pub(crate) summary_file: Option<OsString>,
 
     #[command(flatten)]
     pub(crate) accepted: Accepted,
@@ -294,7 +294,7 @@ mod tests {
         for global in [before, after] {
             assert_eq!(global.verbose, 2);
             assert_eq!(global.progress.as_deref(), Some("plain"));
-            assert_eq!(global.workdir, PathBuf::from("/x"));
+            assert_eq!(global.workdir, "/x");
         }
     }
 

@@ -31,12 +31,12 @@ impl Context {
     /// # Errors
     /// The directory is none.
     pub(crate) fn new(global: Global) -> Result<Self, Failure> {
-        let asked = if global.workdir.as_os_str().is_empty() {
-            std::env::var_os("DAGGER_WORKDIR").map_or_else(|| PathBuf::from("."), PathBuf::from)
+        let asked = PathBuf::from(if global.workdir.is_empty() {
+            std::env::var_os("DAGGER_WORKDIR").unwrap_or_default()
         } else {
             global.workdir.clone()
-        };
-        if asked != PathBuf::from(".") {
+        });
+        if !asked.as_os_str().is_empty() && asked.as_os_str() != "." {
             std::env::set_current_dir(&asked)
                 .with_context(|| format!("cannot change to the directory {}", asked.display()))?;
         }

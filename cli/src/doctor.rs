@@ -32,7 +32,6 @@ const fn need(capability: &'static str, since: Option<&'static str>, without: &'
 const LLB: &[Need] = &[
     need("exec.meta.base", None, "withExec"),
     need("exec.mount.secret", None, "withExec (its helper is a secret)"),
-    need("exec.meta.removemountstubs.recursive", None, "withExec (it would leave traces)"),
     need("exec.validexitcode", Some("v0.17"), "withExec(expect:)"),
     need("exec.secretenv", None, "withSecretVariable"),
     need("exec.mount.cache", None, "withMountedCache"),

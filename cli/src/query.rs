@@ -24,7 +24,7 @@ pub(crate) async fn run(context: Context, args: args::Query) -> Outcome {
     let mode = context.mode()?;
     let body = body(&args)?;
     if let Some(joined) = Joined::from_environment()? {
-        return show(&joined.ask(body).await?);
+        return show(&joined.ask(body).await?, true);
     }
     let request = Request::from_json(&body)?;
 
@@ -46,7 +46,8 @@ pub(crate) async fn run(context: Context, args: args::Query) -> Outcome {
     ui.finish(Ending::Silent).await?;
     // Results come once progress is over, and nothing but results is on standard output.
     match answer {
-        Some(answer) => show(&answer),
+        // The display has shown what a failed command wrote.
+        Some(answer) => show(&answer, false),
         None => Err(Failure::told(INTERRUPTED)),
     }
 }
@@ -116,10 +117,10 @@ struct Extensions {
     stderr: String,
 }
 
-/// Prints data, or fails with the errors.
-fn show(answer: &[u8]) -> Outcome {
+/// Prints data, or fails with the errors, and with what a failed command wrote where `outputs` asks for it.
+fn show(answer: &[u8], outputs: bool) -> Outcome {
     let answer: Answer<'_> = serde_json::from_slice(answer).context("the answer is not JSON")?;
-    if let Some(failure) = failure(&answer.errors) {
+    if let Some(failure) = failure(&answer.errors, outputs) {
         return Err(failure);
     }
     let data = answer.data.map_or("null", RawValue::get);
@@ -135,7 +136,7 @@ fn show(answer: &[u8]) -> Outcome {
 }
 
 /// The failure that errors amount to: their messages, and the code of a command that failed.
-fn failure(errors: &[Entry]) -> Option<Failure> {
+fn failure(errors: &[Entry], outputs: bool) -> Option<Failure> {
     let first = errors.first()?;
     let exec = errors.iter().find(|entry| entry.extensions.kind == "EXEC_ERROR");
     let code = exec
@@ -147,7 +148,7 @@ fn failure(errors: &[Entry]) -> Option<Failure> {
     for entry in &errors[1..] {
         failure = failure.with_hint(format!("and: {}", without_mark(&entry.message)));
     }
-    if let Some(exec) = exec {
+    if let Some(exec) = exec.filter(|_| outputs) {
         for (title, text) in [("Stdout:", &exec.extensions.stdout), ("Stderr:", &exec.extensions.stderr)] {
             if !text.is_empty() {
                 failure = failure.with_block(title, text);
@@ -170,7 +171,7 @@ mod tests {
     use super::*;
 
     fn told(answer: &str) -> Failure {
-        show(answer.as_bytes()).expect_err("errors")
+        show(answer.as_bytes(), true).expect_err("errors")
     }
 
     #[test]

@@ -125,7 +125,7 @@ impl Ui {
             idle: Some((receiver, drawer)),
             drawing: None,
             forwarding: None,
-            summary_file: global.summary_file.clone(),
+            summary_file: global.summary_file.clone().filter(|path| !path.is_empty()).map(PathBuf::from),
         }
     }
 

@@ -24,6 +24,11 @@ use super::{Ending, Event, Renderer, Stream, failed, pass_through};
 /// Longest piece of output that is held back until its line ends.
 const LINE_LIMIT: usize = 16 * 1024;
 
+/// A step that goes on after its end is said to have ended again when it took this much longer, in nanoseconds.
+const MORE_WORK: i64 = 100_000_000;
+/// Characters of a name that are repeated at its end.
+const SHORT: usize = 60;
+
 /// Writes lines.
 pub(super) struct Plain<W> {
     out: W,
@@ -31,13 +36,15 @@ pub(super) struct Plain<W> {
     detail: Detail,
     /// The step of the last line; a blank line stands between steps.
     last: Option<usize>,
+    /// Steps whose name has been shown, and how each was last said to have ended.
+    shown: HashMap<usize, Option<(Fate, i64)>>,
     /// Output without an end of line so far, by step and stream.
     pieces: HashMap<(usize, i64), Vec<u8>>,
 }
 
 impl<W: Write + Send> Plain<W> {
     pub(super) fn new(out: W, style: Style, detail: Detail) -> Self {
-        Self { out, style, detail, last: None, pieces: HashMap::new() }
+        Self { out, style, detail, last: None, shown: HashMap::new(), pieces: HashMap::new() }
     }
 
     fn line(&mut self, step: &Step, text: &str) -> io::Result<()> {
@@ -56,22 +63,39 @@ impl<W: Write + Send> Plain<W> {
         self.out.write_all(text.as_bytes())
     }
 
+    fn started(&mut self, index: usize, step: &Step) -> io::Result<()> {
+        if self.shown.contains_key(&index) {
+            return Ok(());
+        }
+        self.shown.insert(index, None);
+        self.line(step, &one_line(&step.name))
+    }
+
     fn ended(&mut self, index: usize, steps: &Steps) -> io::Result<()> {
         let step = steps.at(index);
+        let fate = step.fate();
+        match self.shown.get(&index) {
+            Some(Some((before, spent))) if *before == fate && step.spent - spent < MORE_WORK => return Ok(()),
+            // Found in the cache: one line says it all.
+            None if fate == Fate::Cached => {}
+            _ => self.started(index, step)?,
+        }
+        let brief = self.shown.insert(index, Some((fate, step.spent))).is_none();
         for stream in [1, 2] {
             if let Some(rest) = self.pieces.remove(&(index, stream)) {
                 self.output(step, &rest, step.completed.unwrap_or_default())?;
             }
         }
-        let (word, tone) = match step.fate() {
+        let (word, tone) = match fate {
             Fate::Failed => ("ERROR", Tone::Bad),
             Fate::Cached => ("CACHED", Tone::Good),
             _ => ("DONE", Tone::Good),
         };
-        let end = format!("{} {} [{}]", one_line(&step.name), self.style.paint(word, tone), seconds(step.spent));
+        let name = if brief { one_line(&step.name) } else { shortened(&step.name) };
+        let end = format!("{name} {} [{}]", self.style.paint(word, tone), seconds(step.spent));
         self.line(step, &end)?;
-        if step.fate() == Fate::Failed {
-            let error = format!("{} {}", self.style.paint("!", Tone::Bad), one_line(&step.error));
+        if fate == Fate::Failed {
+            let error = format!("{} {}", self.style.paint("!", Tone::Bad), one_line(step.reason()));
             self.line(step, &error)?;
         }
         Ok(())
@@ -104,24 +128,22 @@ impl<W: Write + Send> Plain<W> {
     }
 }
 
+/// The start of a name, on one line.
+fn shortened(name: &str) -> String {
+    let line = one_line(name);
+    match line.char_indices().nth(SHORT) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
 impl<W: Write + Send> Renderer for Plain<W> {
     fn event(&mut self, event: &Event, change: Option<Change>, steps: &Steps) -> io::Result<()> {
         let hidden = |index: usize| steps.at(index).is_internal() && !self.detail.internal;
         match (event, change) {
             (_, Some(Change::Started(index) | Change::Ended(index) | Change::Log(index))) if hidden(index) => Ok(()),
-            (_, Some(Change::Started(index))) => {
-                let step = steps.at(index);
-                self.line(step, &one_line(&step.name))
-            }
-            (Event::Status(StatusEvent::Vertex { .. }), Some(Change::Ended(index))) => {
-                // What starts and ends in one event has not been named yet.
-                let step = steps.at(index);
-                if self.last != Some(step.number) && step.spent == 0 && step.fate() == Fate::Cached {
-                    let word = self.style.paint("CACHED", Tone::Good);
-                    return self.line(step, &format!("{} {word} [0.0s]", one_line(&step.name)));
-                }
-                self.ended(index, steps)
-            }
+            (_, Some(Change::Started(index))) => self.started(index, steps.at(index)),
+            (_, Some(Change::Ended(index))) => self.ended(index, steps),
             (Event::Status(StatusEvent::Log { stream, data, time, .. }), Some(Change::Log(index)))
                 if self.detail.logs =>
             {

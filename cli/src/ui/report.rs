@@ -38,7 +38,7 @@ impl<W: Write + Send> Report<W> {
             let mark = self.style.paint(mark, tone);
             writeln!(self.out, "{mark} {} {word} [{}]", one_line(&step.name), seconds(step.spent))?;
             if step.fate() == Fate::Failed {
-                writeln!(self.out, "  ! {}", one_line(&step.error))?;
+                writeln!(self.out, "  ! {}", one_line(step.reason()))?;
             }
         }
         self.out.write_all(self.failures.as_bytes())

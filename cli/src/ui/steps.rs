@@ -67,6 +67,14 @@ impl Step {
         }
     }
 
+    /// Why it failed. The daemon quotes the whole command line, helper included; the name has said it already.
+    pub(super) fn reason(&self) -> &str {
+        match self.error.rsplit_once("did not complete successfully: ") {
+            Some((start, reason)) if start.starts_with("process \"") => reason,
+            _ => &self.error,
+        }
+    }
+
     /// Is it a command of the pipeline?
     pub(super) fn is_exec(&self) -> bool {
         self.name.starts_with("withExec")

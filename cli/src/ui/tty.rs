@@ -101,6 +101,7 @@ impl Tty {
             if self.detail.logs {
                 let kept = self.logs.get(index).map(Vec::as_slice).unwrap_or_default();
                 let kept = if kept.last().is_some_and(String::is_empty) { &kept[..kept.len() - 1] } else { kept };
+                let kept = &kept[kept.len().saturating_sub(self.screen.log_lines)..];
                 lines.extend(kept.iter().map(|line| format!("    | {line}")));
             }
         }
@@ -150,7 +151,7 @@ impl Tty {
             for line in logs.iter().filter(|line| !line.is_empty()) {
                 text.push_str(&format!("    | {line}\n"));
             }
-            text.push_str(&format!("  ! {}\n", one_line(&step.error)));
+            text.push_str(&format!("  ! {}\n", one_line(step.reason())));
         }
         self.above(&text, steps)
     }

@@ -1,3 +1,5 @@
 //! The program from outside.
+mod commands;
 mod contract;
+mod offline;
 mod service;
