@@ -1,13 +1,16 @@
 //! Secrets of the session: ids that reveal nothing, values that stay in memory or with their provider.
 
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use bytes::Bytes;
 use parking_lot::Mutex;
+use tokio::sync::OnceCell;
 use treenail_call::Digest;
-use treenail_model::Secret;
+use treenail_init as init;
+use treenail_llb as llb;
+use treenail_model::{Secret, Tree};
 
 use crate::{Cause, Engine, SecretValue};
 
@@ -15,8 +18,11 @@ use crate::{Cause, Engine, SecretValue};
 #[derive(Default)]
 pub(crate) struct Secrets {
     values: Mutex<HashMap<Arc<str>, SecretValue>>,
-    salt: OnceLock<Vec<u8>>,
+    salt: OnceCell<Vec<u8>>,
 }
+
+/// Where the volume with the daemon's salt is mounted.
+const SALT_VOLUME: &str = "/dev/.treenail/salt";
 
 /// Shortest salt that argon2 takes, in bytes.
 const SHORTEST_SALT: usize = 8;
@@ -44,10 +50,10 @@ impl Engine {
     /// What stands for a secret by URI: a slow, salted hash of its value, or chance when the value cannot be read
     /// (the error comes when it is used).
     ///
-    /// The salt is the user's, else one of this process: then such a secret is another one in another session.
+    /// The salt is the user's, else one that the daemon keeps, made on first need.
     ///
     /// # Errors
-    /// A salt that is too short.
+    /// A salt that is too short; the daemon cannot provide one.
     ///
     /// # Source
     /// `contract/ids.md` 6: argon2id, time 10, 2 MiB, 1 lane, 32 bytes.
@@ -55,9 +61,7 @@ impl Engine {
         let Ok(value) = self.0.host.read_secret(uri).await else {
             return Ok(Digest::new(format!("argon2:{}", uuid::Uuid::new_v4().simple())));
         };
-        let salt = self.0.secrets.salt.get_or_init(|| {
-            self.0.host.secret_salt().unwrap_or_else(|| uuid::Uuid::new_v4().as_bytes().to_vec())
-        });
+        let salt = self.0.secrets.salt.get_or_try_init(|| self.salt()).await?;
         if salt.len() < SHORTEST_SALT {
             return Err(Cause::Host(format!(
                 "the secret salt has {} bytes; give TREENAIL_SECRET_SALT at least {SHORTEST_SALT}",
@@ -80,6 +84,27 @@ impl Engine {
             Ok(Err(error)) => Err(Cause::Bug(format!("a secret cannot be hashed: {error}"))),
             Err(error) => Err(Cause::Bug(format!("hashing a secret ended early: {error}"))),
         }
+    }
+
+    /// The salt of all sessions of this daemon: in a volume of its own, and in the cached result of reading it.
+    async fn salt(&self) -> Result<Vec<u8>, Cause> {
+        if let Some(salt) = self.0.host.secret_salt() {
+            return Ok(salt);
+        }
+        let mut exec = llb::Exec::new(None, init::salt_args(&format!("{SALT_VOLUME}/salt")));
+        let mut helper = llb::Secret::new(init::secret_id(&self.default_platform().architecture));
+        helper.mode = init::HELPER_MODE;
+        exec.mounts.push(llb::Mount::new(init::HELPER_PATH, helper));
+        exec.mounts.push(llb::Mount::cache(SALT_VOLUME, "treenail/salt", llb::Sharing::Shared));
+        let output = exec.mounts.len();
+        exec.mounts.push(llb::Mount::bind(init::OUTPUT_DIR, None::<llb::Output>));
+        exec.options = llb::OpOptions::named("[internal] salt of secrets");
+        let ran = exec.run().map_err(|error| Cause::Bug(error.to_string()))?;
+        let reference = self.solve(&Tree::of(ran.output(output))).await?;
+        let reference = reference.ok_or_else(|| Cause::Bug("the salt's exec has no output".to_owned()))?;
+        let path = format!("/{}", init::STDOUT_FILE);
+        let salt = self.0.bridge.read_file(&reference, &path, None, init::SALT_LENGTH as u64).await?;
+        Ok(salt.to_vec())
     }
 
     /// Is it a secret of this session?

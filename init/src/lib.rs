@@ -76,6 +76,19 @@ pub const TAIL_SUFFIX: &str = ".tail";
 /// `contract/session.md` 8: what an exec error shows of each output.
 pub const TAIL_LIMIT: u64 = 102_400;
 
+/// Bytes of the salt that [`salt_args`] provides.
+pub const SALT_LENGTH: usize = 32;
+
+/// The helper's arguments for another job than running a command: random bytes are made in a file at `path` unless
+/// they are there, and copied to [`STDOUT_FILE`]. `path` lies in a volume that all sessions of a daemon share.
+#[must_use]
+pub fn salt_args(path: &str) -> Vec<String> {
+    vec![HELPER_PATH.to_owned(), format!("{SALT_OPTION}{path}")]
+}
+
+/// Prefix of the one argument of [`salt_args`].
+pub const SALT_OPTION: &str = "--salt=";
+
 /// Variables whose names begin with this are ours: the command never sees them.
 pub const HIDDEN_ENV_PREFIX: &str = "TREENAIL_";
 

@@ -9,6 +9,7 @@ mod account;
 mod errno;
 mod launch;
 mod output;
+mod salt;
 mod secrets;
 mod supervise;
 mod sys;
@@ -24,8 +25,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use treenail_init::{
-    COMBINED_FILE, ExecSpec, ExitRecord, FAILED_STATUS, HIDDEN_ENV_PREFIX, STDERR_FILE, STDOUT_FILE,
-    Scrubber, Stdin,
+    COMBINED_FILE, ExecSpec, ExitRecord, FAILED_STATUS, HIDDEN_ENV_PREFIX, SALT_OPTION, STDERR_FILE,
+    STDOUT_FILE, Scrubber, Stdin,
 };
 
 use crate::account::{Accounts, Identity};
@@ -35,8 +36,20 @@ use crate::supervise::Supervisor;
 use crate::sys::{Ended, Signals};
 
 fn main() -> ExitCode {
-    let args = env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
+    let args: Vec<String> =
+        env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect();
     let log = log_of(io::stderr());
+    if let [only] = &args[..]
+        && let Some(path) = only.strip_prefix(SALT_OPTION)
+    {
+        return match salt::provide(Path::new(path)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                complain(log.as_ref(), &format!("provide salt: {}", errno::text(&error)));
+                FAILED_STATUS.into()
+            }
+        };
+    }
     let (spec, mut record) = match (ExecSpec::from_args(args), Record::create()) {
         (Ok(spec), Ok(record)) => (spec, record),
         (Err(error), record) => {
