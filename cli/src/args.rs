@@ -17,6 +17,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 #[command(
     name = "treenail",
     disable_version_flag = true,
+    args_override_self = true,
     subcommand_required = true,
     arg_required_else_help = true,
     max_term_width = 100

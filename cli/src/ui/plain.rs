@@ -34,7 +34,7 @@ pub(super) struct Plain<W> {
     out: W,
     style: Style,
     detail: Detail,
-    /// The step of the last line; a blank line stands between steps.
+    /// The step of the last line, 0 for a line of no step; a blank line stands between them.
     last: Option<usize>,
     /// Steps whose name has been shown, and how each was last said to have ended.
     shown: HashMap<usize, Option<(Fate, i64)>>,
@@ -57,7 +57,7 @@ impl<W: Write + Send> Plain<W> {
 
     /// A line that belongs to no step.
     fn apart(&mut self, text: &str) -> io::Result<()> {
-        if self.last.take().is_some() {
+        if self.last.replace(0).is_some_and(|last| last != 0) {
             writeln!(self.out)?;
         }
         self.out.write_all(text.as_bytes())

@@ -252,7 +252,7 @@ fn a_terminal_keeps_what_has_ended_and_redraws_what_runs() {
         ],
     );
     tty.tick(&steps).expect("drawn");
-    let frame = "[+] 1 running, 1 done\n => withExec a command that is far too…\n    | progress 4\n    | x\n";
+    let frame = "[+] 1 running, 1 done\n => withExec a command that is fa… 1.0s\n    | progress 4\n    | x\n";
     assert_eq!(page.text(), format!("✔ from alpine CACHED 0.0s\n{frame}"));
 
     let output = Event::Output(Stream::Stderr, Bytes::from_static(b"from the program\n"));
@@ -264,7 +264,7 @@ fn a_terminal_keeps_what_has_ended_and_redraws_what_runs() {
     let change = steps.apply(&end);
     tty.event(&Event::Status(end), change, &steps).expect("drawn");
     tty.event(&Event::Finished(Ending::Summary), None, &steps).expect("drawn");
-    let end = format!("{frame}{up}✔ withExec a command that is far too lo…\n2 vertices: 1 run, 1 cached\n");
+    let end = format!("{frame}{up}✔ withExec a command that is far … 1.5s\n2 vertices: 1 run, 1 cached\n");
     assert!(page.text().ends_with(&end), "{:?}", page.text());
 }
 

@@ -97,7 +97,7 @@ impl Tty {
         }
         for (index, step) in &running {
             let took = seconds(step.spent + now - step.started.unwrap_or(now));
-            lines.push(format!(" => {}{} {took}", one_line(&step.name), transfers(step)));
+            lines.push(fitted(" => ", &step.name, &format!("{} {took}", transfers(step)), columns));
             if self.detail.logs {
                 let kept = self.logs.get(index).map(Vec::as_slice).unwrap_or_default();
                 let kept = if kept.last().is_some_and(String::is_empty) { &kept[..kept.len() - 1] } else { kept };
@@ -139,13 +139,12 @@ impl Tty {
             return Ok(());
         }
         let (mark, tone, word) = match step.fate() {
-            Fate::Failed => ("✘", Tone::Bad, "ERROR "),
-            Fate::Cached => ("✔", Tone::Good, "CACHED "),
+            Fate::Failed => ("✘", Tone::Bad, " ERROR"),
+            Fate::Cached => ("✔", Tone::Good, " CACHED"),
             _ => ("✔", Tone::Good, ""),
         };
         let columns = (self.screen.size)().1;
-        let line = format!("{} {word}{}", one_line(&step.name), seconds(step.spent));
-        let line = console::truncate_str(&line, columns.saturating_sub(3), "…").into_owned();
+        let line = fitted("", &step.name, &format!("{word} {}", seconds(step.spent)), columns.saturating_sub(2));
         let mut text = format!("{} {line}\n", self.style.paint(mark, tone));
         if step.fate() == Fate::Failed {
             for line in logs.iter().filter(|line| !line.is_empty()) {
@@ -179,6 +178,12 @@ impl Tty {
             lines.drain(..lines.len() - keep);
         }
     }
+}
+
+/// A name between two texts that stay whole, on one line of a terminal.
+fn fitted(before: &str, name: &str, after: &str, columns: usize) -> String {
+    let room = columns.saturating_sub(1 + before.len() + after.len());
+    format!("{before}{}{after}", console::truncate_str(&one_line(name), room, "…"))
 }
 
 fn transfers(step: &Step) -> String {
