@@ -16,20 +16,19 @@ impl Engine {
     pub async fn export_tree(&self, tree: &Tree, target: ExportTarget) -> Result<(), Cause> {
         self.solve(tree).await?;
         let receiving = self.0.host.receive(target).await.map_err(|error| Cause::Host(error.0))?;
-        if let Some(definition) = self.definition(tree)? {
-            let request = ExportRequest {
-                definition: Some(definition),
-                session: receiving.session(),
-                exporters: vec![Exporter { kind: "local".to_owned(), ..Exporter::default() }],
-                ..ExportRequest::default()
-            };
-            if let Err(error) = self.0.bridge.export(request).await {
-                // The receiver knows better than the daemon why a write failed.
-                return Err(match receiving.finish().await {
-                    Err(host) => Cause::Host(host.0),
-                    Ok(()) => error.into(),
-                });
-            }
+        // The empty tree is exported like any other: its target directory is made.
+        let request = ExportRequest {
+            definition: self.definition(tree)?,
+            session: receiving.session(),
+            exporters: vec![Exporter { kind: "local".to_owned(), ..Exporter::default() }],
+            ..ExportRequest::default()
+        };
+        if let Err(error) = self.0.bridge.export(request).await {
+            // The receiver knows better than the daemon why a write failed.
+            return Err(match receiving.finish().await {
+                Err(host) => Cause::Host(host.0),
+                Ok(()) => error.into(),
+            });
         }
         receiving.finish().await.map_err(|error| Cause::Host(error.0))
     }
