@@ -38,6 +38,7 @@ fn main() -> ExitCode {
     }
 }
 
+#[expect(clippy::print_stderr, reason = "what a build script prints there is what cargo shows when it fails")]
 fn build() -> Result<PathBuf, String> {
     let folder = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
     let root = folder.parent().ok_or("the crate is not in a workspace")?;
@@ -58,7 +59,10 @@ fn build() -> Result<PathBuf, String> {
     // Settings of the outer profile or target must not make the helper another one.
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();
-        if text.starts_with("CARGO_PROFILE_") || text.starts_with("CARGO_FEATURE_") || text.starts_with("CARGO_CFG_") {
+        if text.starts_with("CARGO_PROFILE_")
+            || text.starts_with("CARGO_FEATURE_")
+            || text.starts_with("CARGO_CFG_")
+        {
             command.env_remove(&name);
         }
     }
@@ -82,7 +86,8 @@ fn variable(name: &str) -> Result<String, String> {
 /// Whether the compiler has a standard library for the helper's target.
 fn has_target(root: &Path) -> bool {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let output = Command::new(rustc).current_dir(root).args(["--print", "target-libdir", "--target", TARGET]).output();
+    let output =
+        Command::new(rustc).current_dir(root).args(["--print", "target-libdir", "--target", TARGET]).output();
     output.is_ok_and(|output| {
         output.status.success() && Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir()
     })

@@ -102,8 +102,9 @@ impl Context {
             observer: ui.observer(),
         };
         Opened::open(options).await.map_err(|error| {
-            Failure::from(error)
-                .with_hint(format!("the address is that of {origin}; is buildkitd running, and may you use its socket?"))
+            Failure::from(error).with_hint(format!(
+                "the address is that of {origin}; is buildkitd running, and may you use its socket?"
+            ))
         })
     }
 }

@@ -138,7 +138,11 @@ fn render(report: &Report) -> String {
     let mut text = String::new();
     // Writing into a string cannot fail.
     let _ = writeln!(text, "address    {} (from {})", report.address, report.found_by);
-    let _ = writeln!(text, "buildkit   {}", if report.buildkit.is_empty() { "unknown version" } else { &report.buildkit });
+    let _ = writeln!(
+        text,
+        "buildkit   {}",
+        if report.buildkit.is_empty() { "unknown version" } else { &report.buildkit }
+    );
     let _ = writeln!(text, "API        {}", report.api);
     for worker in &report.workers {
         let _ = writeln!(text, "worker     {}", worker.id);
@@ -167,7 +171,8 @@ mod tests {
     #[test]
     fn what_is_missing_is_named_with_its_release() {
         let mut capabilities = Capabilities { version: "v0.9.0".to_owned(), ..Capabilities::default() };
-        capabilities.llb = LLB.iter().map(|need| need.capability.to_owned()).filter(|id| id != "mergeop").collect();
+        capabilities.llb =
+            LLB.iter().map(|need| need.capability.to_owned()).filter(|id| id != "mergeop").collect();
         capabilities.frontend = GATEWAY.iter().map(|need| need.capability.to_owned()).collect();
         let report = report(&capabilities, "unix:///x".to_owned(), "--addr".to_owned());
         let text = render(&report);

@@ -111,7 +111,10 @@ mod tests {
         let error = std::io::Error::other("refused");
         let error = Err::<(), _>(error).context("cannot connect").expect_err("an error");
         let failure = Failure::from(error).with_hint("start buildkitd").with_hint("or name another");
-        assert_eq!(failure.render(), "Error: cannot connect: refused\n  start buildkitd\n  or name another\n");
+        assert_eq!(
+            failure.render(),
+            "Error: cannot connect: refused\n  start buildkitd\n  or name another\n"
+        );
         assert_eq!(Failure::told(3).render(), "");
     }
 }

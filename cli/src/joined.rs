@@ -24,8 +24,8 @@ impl Joined {
         let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
         let Some(port) = variable("DAGGER_SESSION_PORT") else { return Ok(None) };
         let port = port.parse().with_context(|| format!("DAGGER_SESSION_PORT is not a port: {port}"))?;
-        let token =
-            variable("DAGGER_SESSION_TOKEN").context("DAGGER_SESSION_PORT is set without DAGGER_SESSION_TOKEN")?;
+        let token = variable("DAGGER_SESSION_TOKEN")
+            .context("DAGGER_SESSION_PORT is set without DAGGER_SESSION_TOKEN")?;
         Ok(Some(Self { port, token }))
     }
 

@@ -17,9 +17,7 @@ use treenail_graphql::http::{Executor, RequestContext, ResponseBody, ServerHandl
 use treenail_graphql::prepare::Prepared;
 use treenail_graphql::sdl::SchemaModel;
 use treenail_graphql::{Api, Observer};
-use treenail_session::{
-    CredentialChain, DockerConfig, Locals, Services, Session, SessionOptions, State,
-};
+use treenail_session::{CredentialChain, DockerConfig, Locals, Services, Session, SessionOptions, State};
 
 use crate::daemon::Found;
 use crate::host::{HostSecrets, Identity, LocalHost, connector};
@@ -150,7 +148,9 @@ struct Guarded {
 impl Executor for Guarded {
     fn schema(&self) -> Result<Arc<SchemaModel>, Unavailable> {
         match &*self.session.state().borrow() {
-            State::Lost(reason) => Err(Unavailable::Backend(format!("the session with buildkitd is lost: {reason}"))),
+            State::Lost(reason) => {
+                Err(Unavailable::Backend(format!("the session with buildkitd is lost: {reason}")))
+            }
             _ => Ok(self.api.schema().clone()),
         }
     }

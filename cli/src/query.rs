@@ -55,7 +55,9 @@ pub(crate) async fn run(context: Context, args: args::Query) -> Outcome {
 /// The body of the request, as it would be posted.
 fn body(args: &args::Query) -> Result<Vec<u8>, Failure> {
     let document = match &args.doc {
-        Some(path) => std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?,
+        Some(path) => {
+            std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?
+        }
         None => {
             let mut text = String::new();
             std::io::stdin()
@@ -125,7 +127,9 @@ fn show(answer: &[u8], outputs: bool) -> Outcome {
     }
     let data = answer.data.map_or("null", RawValue::get);
     let mut out = BufWriter::new(std::io::stdout().lock());
-    let written = json::indent(data.as_bytes(), &mut out).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
+    let written = json::indent(data.as_bytes(), &mut out)
+        .and_then(|()| out.write_all(b"\n"))
+        .and_then(|()| out.flush());
     match written {
         // A reader that has seen enough is no error.
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {

@@ -83,9 +83,8 @@ fn name_session(command: &mut Command, door: &Door) {
 async fn wait(mut child: Child, signals: &mut Signals, patience: Duration) -> Outcome {
     let mut stopped = false;
     let status = loop {
-        let deadline = async {
-            if stopped { tokio::time::sleep(patience).await } else { std::future::pending().await }
-        };
+        let deadline =
+            async { if stopped { tokio::time::sleep(patience).await } else { std::future::pending().await } };
         tokio::select! {
             status = child.wait() => break status.context("cannot wait for the program")?,
             stop = signals.next() => {

@@ -53,12 +53,21 @@ fn buildx(current: &'static str) -> Made {
 
 #[test]
 fn the_order_is_flag_variables_builder_socket() {
-    let all = || buildx(CURRENT).var("BUILDKIT_HOST", "tcp://v:1").var("_EXPERIMENTAL_DAGGER_RUNNER_HOST", "unix:///r");
-    let table: [(Option<&str>, Option<&str>, Made, &str, Origin); 8] = [
+    let all = || {
+        buildx(CURRENT).var("BUILDKIT_HOST", "tcp://v:1").var("_EXPERIMENTAL_DAGGER_RUNNER_HOST", "unix:///r")
+    };
+    type Row = (Option<&'static str>, Option<&'static str>, Made, &'static str, Origin);
+    let table: [Row; 8] = [
         (Some("unix:///f"), None, all(), "unix:///f", Origin::Flag),
         (None, Some("b"), all(), "tcp://b:2", Origin::Builder),
         (None, None, all(), "tcp://v:1", Origin::Variable("BUILDKIT_HOST")),
-        (None, None, all().var("BUILDKIT_HOST", ""), "unix:///r", Origin::Variable("_EXPERIMENTAL_DAGGER_RUNNER_HOST")),
+        (
+            None,
+            None,
+            all().var("BUILDKIT_HOST", ""),
+            "unix:///r",
+            Origin::Variable("_EXPERIMENTAL_DAGGER_RUNNER_HOST"),
+        ),
         (
             None,
             None,
@@ -67,11 +76,19 @@ fn the_order_is_flag_variables_builder_socket() {
             Origin::Variable("BUILDX_BUILDER"),
         ),
         (None, None, buildx(CURRENT), "tcp://b:2", Origin::SelectedBuilder),
-        (None, None, Made::default().file(SOCKET, ""), "unix:///run/buildkit/buildkitd.sock", Origin::UsualSocket),
         (
             None,
             None,
-            Made::default().var("XDG_RUNTIME_DIR", "/run/user/7").file("/run/user/7/buildkit/buildkitd.sock", ""),
+            Made::default().file(SOCKET, ""),
+            "unix:///run/buildkit/buildkitd.sock",
+            Origin::UsualSocket,
+        ),
+        (
+            None,
+            None,
+            Made::default()
+                .var("XDG_RUNTIME_DIR", "/run/user/7")
+                .file("/run/user/7/buildkit/buildkitd.sock", ""),
             "unix:///run/user/7/buildkit/buildkitd.sock",
             Origin::UsualSocket,
         ),

@@ -100,8 +100,10 @@ impl Host for LocalHost {
     async fn find_up(&self, name: &str) -> Result<Option<String>, HostError> {
         self.check_open()?;
         let (workdir, name) = (self.workdir.clone(), name.to_owned());
-        blocking(move || paths::find_up(&workdir, &name).map_err(|error| HostError(paths::describe(&workdir, &error))))
-            .await
+        blocking(move || {
+            paths::find_up(&workdir, &name).map_err(|error| HostError(paths::describe(&workdir, &error)))
+        })
+        .await
     }
 
     async fn read_secret(&self, uri: &str) -> Result<Bytes, HostError> {

@@ -51,13 +51,14 @@ impl HostSecrets {
                 let name = rest.to_owned();
                 blocking(move || from_file(&name, path)).await
             }
-            "cmd" => self.from_command(rest).await,
+            "cmd" => self.run_command(rest).await,
             other => Err(HostError(format!("unsupported secret provider: {}", quoted(other)))),
         }
     }
 
-    async fn from_command(&self, line: &str) -> Result<Bytes, HostError> {
-        let fail = |reason: String| HostError(format!("failed to run secret command {}: {reason}", quoted(line)));
+    async fn run_command(&self, line: &str) -> Result<Bytes, HostError> {
+        let fail =
+            |reason: String| HostError(format!("failed to run secret command {}: {reason}", quoted(line)));
         let output = tokio::process::Command::new("sh")
             .args(["-c", line])
             .current_dir(&self.workdir)
@@ -158,7 +159,10 @@ mod tests {
             ("env://TN_", r#"secret env var not found: "TN_""#.to_owned()),
             (
                 "file://none",
-                format!(r#"failed to read secret file "none": open {}: no such file or directory"#, path.display()),
+                format!(
+                    r#"failed to read secret file "none": open {}: no such file or directory"#,
+                    path.display()
+                ),
             ),
             ("cmd://exit 3", r#"failed to run secret command "exit 3": exit status 3"#.to_owned()),
             ("nothing", r#"parse "nothing": malformed id"#.to_owned()),

@@ -63,9 +63,11 @@ fn runs(call: &CallId, exec: &ExecError) -> bool {
     let Some(Literal::List(args)) = call.arg("args") else { return false };
     // An entrypoint may stand in front.
     exec.command.len() >= args.len()
-        && args.iter().rev().zip(exec.command.iter().rev()).all(
-            |(arg, run)| matches!(arg, Literal::String(text) if **text == **run),
-        )
+        && args
+            .iter()
+            .rev()
+            .zip(exec.command.iter().rev())
+            .all(|(arg, run)| matches!(arg, Literal::String(text) if **text == **run))
 }
 
 fn tail(text: &mut String, title: &str, output: &str) {

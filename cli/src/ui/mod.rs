@@ -174,7 +174,8 @@ impl Ui {
                 abort.abort();
             }
         }
-        let ending = if self.mode == Mode::RawJson || self.mode == Mode::Quiet { Ending::Silent } else { ending };
+        let ending =
+            if self.mode == Mode::RawJson || self.mode == Mode::Quiet { Ending::Silent } else { ending };
         send(&self.events, Event::Finished(ending)).await;
         let Some(drawing) = self.drawing.take() else { return Ok(()) };
         let joined = tokio::task::spawn_blocking(move || drawing.join()).await;

@@ -54,9 +54,9 @@ impl Mode {
             return Ok(Self::Quiet);
         }
         let asked = match global.progress.as_deref() {
-            None | Some("auto") => {
-                variable("DAGGER_PROGRESS").or_else(|| variable("BUILDKIT_PROGRESS")).unwrap_or_else(|| "auto".to_owned())
-            }
+            None | Some("auto") => variable("DAGGER_PROGRESS")
+                .or_else(|| variable("BUILDKIT_PROGRESS"))
+                .unwrap_or_else(|| "auto".to_owned()),
             Some(mode) => mode.to_owned(),
         };
         match asked.as_str() {
@@ -98,7 +98,8 @@ mod tests {
     use crate::args::Cli;
 
     fn choose(flags: &str, variables: &[(&str, &str)], streams: (bool, bool)) -> Result<Mode, Error> {
-        let cli = Cli::try_parse_from(["x", "version"].into_iter().chain(flags.split_whitespace())).expect(flags);
+        let cli =
+            Cli::try_parse_from(["x", "version"].into_iter().chain(flags.split_whitespace())).expect(flags);
         let variable = |name: &str| {
             variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
         };

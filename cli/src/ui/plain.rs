@@ -141,7 +141,11 @@ impl<W: Write + Send> Renderer for Plain<W> {
     fn event(&mut self, event: &Event, change: Option<Change>, steps: &Steps) -> io::Result<()> {
         let hidden = |index: usize| steps.at(index).is_internal() && !self.detail.internal;
         match (event, change) {
-            (_, Some(Change::Started(index) | Change::Ended(index) | Change::Log(index))) if hidden(index) => Ok(()),
+            (_, Some(Change::Started(index) | Change::Ended(index) | Change::Log(index)))
+                if hidden(index) =>
+            {
+                Ok(())
+            }
             (_, Some(Change::Started(index))) => self.started(index, steps.at(index)),
             (_, Some(Change::Ended(index))) => self.ended(index, steps),
             (Event::Status(StatusEvent::Log { stream, data, time, .. }), Some(Change::Log(index)))
@@ -153,7 +157,9 @@ impl<W: Write + Send> Renderer for Plain<W> {
                 self.line(steps.at(index), &format!("warning: {}", one_line(short)))
             }
             (Event::Status(_), _) => Ok(()),
-            (Event::Skipped(count), _) => self.apart(&format!("({count} events came too fast to be shown)\n")),
+            (Event::Skipped(count), _) => {
+                self.apart(&format!("({count} events came too fast to be shown)\n"))
+            }
             (Event::Failed(failed), _) => {
                 let text = failed::render(failed, self.style);
                 self.apart(&text)

@@ -26,7 +26,8 @@ impl<W: Write + Send> Report<W> {
         if self.dotted {
             writeln!(self.out)?;
         }
-        let mut shown: Vec<_> = steps.all().iter().filter(|step| step.number > 0 && !step.is_internal()).collect();
+        let mut shown: Vec<_> =
+            steps.all().iter().filter(|step| step.number > 0 && !step.is_internal()).collect();
         shown.sort_by_key(|step| step.number);
         for step in shown {
             let (mark, tone, word) = match step.fate() {

@@ -25,7 +25,10 @@ pub(super) enum Tone {
 impl Style {
     /// As `NO_COLOR`, `CLICOLOR_FORCE`, `TERM` and the terminal say.
     pub(super) fn from_environment() -> Self {
-        Self { colour: console::colors_enabled_stderr() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty()) }
+        Self {
+            colour: console::colors_enabled_stderr()
+                && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty()),
+        }
     }
 
     #[cfg(test)]

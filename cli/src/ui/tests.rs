@@ -183,7 +183,10 @@ fn plain_without_logs_and_with_internal_steps() {
 fn a_failed_call_shows_its_chain_and_the_end_of_its_output() {
     let page = Page::default();
     let mut quiet = report::Quiet::new(page.clone(), Style::without_colour());
-    play(&mut quiet, session().into_iter().chain([Event::Failed(failed_exec()), Event::Finished(Ending::Summary)]));
+    play(
+        &mut quiet,
+        session().into_iter().chain([Event::Failed(failed_exec()), Event::Finished(Ending::Summary)]),
+    );
     let lines: Vec<String> = (6..=25).map(|line| format!("    {line}\n")).collect();
     assert_eq!(
         page.text(),

@@ -100,7 +100,8 @@ impl Tty {
             lines.push(fitted(" => ", &step.name, &format!("{} {took}", transfers(step)), columns));
             if self.detail.logs {
                 let kept = self.logs.get(index).map(Vec::as_slice).unwrap_or_default();
-                let kept = if kept.last().is_some_and(String::is_empty) { &kept[..kept.len() - 1] } else { kept };
+                let kept =
+                    if kept.last().is_some_and(String::is_empty) { &kept[..kept.len() - 1] } else { kept };
                 let kept = &kept[kept.len().saturating_sub(self.screen.log_lines)..];
                 lines.extend(kept.iter().map(|line| format!("    | {line}")));
             }
@@ -144,7 +145,8 @@ impl Tty {
             _ => ("✔", Tone::Good, ""),
         };
         let columns = (self.screen.size)().1;
-        let line = fitted("", &step.name, &format!("{word} {}", seconds(step.spent)), columns.saturating_sub(2));
+        let line =
+            fitted("", &step.name, &format!("{word} {}", seconds(step.spent)), columns.saturating_sub(2));
         let mut text = format!("{} {line}\n", self.style.paint(mark, tone));
         if step.fate() == Fate::Failed {
             for line in logs.iter().filter(|line| !line.is_empty()) {
@@ -170,7 +172,9 @@ impl Tty {
                     last.clear();
                 }
                 let clean = over.chars().map(|letter| if letter == '\t' { ' ' } else { letter });
-                last.extend(clean.filter(|letter| !letter.is_control()).take(LINE_LIMIT.saturating_sub(last.len())));
+                last.extend(
+                    clean.filter(|letter| !letter.is_control()).take(LINE_LIMIT.saturating_sub(last.len())),
+                );
             }
         }
         let keep = self.screen.log_lines + 1;

@@ -75,7 +75,10 @@ mod daemon {
         for (document, text) in [
             ("{ container { nothing } }", "Cannot query field \"nothing\" on type \"Container\""),
             ("{ container {", "Error: "),
-            (r#"{ host { directory(path: "/nonexistent") { entries } } }"#, "/nonexistent: no such file or directory"),
+            (
+                r#"{ host { directory(path: "/nonexistent") { entries } } }"#,
+                "/nonexistent: no such file or directory",
+            ),
             (r#"{ container { from(address: "alpine:none-such") { id } } }"#, "alpine:none-such"),
         ] {
             let (code, stdout, stderr) = output(query(daemon, document, &["-s"]));
@@ -91,8 +94,9 @@ mod daemon {
         let summary = folder.path().join("summary.json");
         let treenail = env!("CARGO_BIN_EXE_treenail");
         let word = fresh();
-        let document =
-            format!(r#"{{container{{from(address:"alpine:3.20"){{withExec(args:["echo","{word}"]){{stdout}}}}}}}}"#);
+        let document = format!(
+            r#"{{container{{from(address:"alpine:3.20"){{withExec(args:["echo","{word}"]){{stdout}}}}}}}}"#
+        );
         // The program is one of ours, too: it joins the session that it is given.
         let script = format!("printf '%s' '{document}' | '{treenail}' query; exit 9");
         let run = || {
@@ -101,7 +105,8 @@ mod daemon {
             let (code, stdout, stderr) = output(command);
             assert_eq!(code, 9, "{stderr}");
             assert!(stdout.contains(&format!("\"stdout\": \"{word}\\n\"")), "{stdout}");
-            let json: Value = serde_json::from_slice(&std::fs::read(&summary).expect("a summary")).expect("JSON");
+            let json: Value =
+                serde_json::from_slice(&std::fs::read(&summary).expect("a summary")).expect("JSON");
             (json, stderr)
         };
         let (first, stderr) = run();
@@ -136,7 +141,8 @@ mod daemon {
     }
 
     fn terminate(child: &Child) {
-        let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill runs");
+        let killed =
+            Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill runs");
         assert!(killed.success());
     }
 
@@ -168,7 +174,8 @@ mod daemon {
     #[test]
     fn a_session_ends_on_a_signal_and_leaves_no_job() {
         let Some(daemon) = treenail_test_fixtures::daemon() else { return };
-        let mut command = on(daemon, &["session", "--label", "dagger.io/sdk.name:test", "--version", "v0.19.11"]);
+        let mut command =
+            on(daemon, &["session", "--label", "dagger.io/sdk.name:test", "--version", "v0.19.11"]);
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -191,9 +198,14 @@ mod daemon {
         let mut asking = treenail(&["query", "--doc", "/dev/stdin"]);
         asking.env("DAGGER_SESSION_PORT", parameters["port"].to_string());
         asking.env("DAGGER_SESSION_TOKEN", parameters["session_token"].as_str().expect("text"));
-        let mut asking =
-            asking.stdin(Stdio::piped()).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("starts");
-        std::io::Write::write_all(&mut asking.stdin.take().expect("piped"), document.as_bytes()).expect("taken");
+        let mut asking = asking
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("starts");
+        std::io::Write::write_all(&mut asking.stdin.take().expect("piped"), document.as_bytes())
+            .expect("taken");
         let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
         let mut progress = String::new();
         while !progress.contains(&format!("| {word}")) {
@@ -245,7 +257,8 @@ mod daemon {
     #[test]
     fn listen_serves_at_its_address_with_the_token_of_the_environment() {
         let Some(daemon) = treenail_test_fixtures::daemon() else { return };
-        let mut command = on(daemon, &["-s", "listen", "--listen", "127.0.0.1:0", "--disable-host-read-write"]);
+        let mut command =
+            on(daemon, &["-s", "listen", "--listen", "127.0.0.1:0", "--disable-host-read-write"]);
         command.env("DAGGER_SESSION_TOKEN", "a-token");
         let mut child = command.stderr(Stdio::piped()).spawn().expect("the program starts");
         let mut line = String::new();

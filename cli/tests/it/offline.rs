@@ -61,13 +61,9 @@ fn called_dagger_the_second_field_is_the_version() {
 
 #[test]
 fn wrong_command_lines_show_usage_and_exit_1() {
-    for args in [
-        &["session", "--project", "/x"][..],
-        &["session", "--nonsense"],
-        &["nonsense"],
-        &["run"],
-        &[],
-    ] {
+    for args in
+        [&["session", "--project", "/x"][..], &["session", "--nonsense"], &["nonsense"], &["run"], &[]]
+    {
         let (code, stdout, stderr) = output(treenail(args));
         assert_eq!((code, stdout.as_str()), (1, ""), "{args:?}");
         assert!(stderr.contains("Usage:"), "{args:?}: {stderr}");
@@ -154,7 +150,8 @@ fn other_refusals_are_clear() {
 
 #[test]
 fn a_named_session_is_joined() {
-    let mut command = treenail(&["run", "sh", "-c", "echo $DAGGER_SESSION_PORT $DAGGER_SESSION_TOKEN; exit 4"]);
+    let mut command =
+        treenail(&["run", "sh", "-c", "echo $DAGGER_SESSION_PORT $DAGGER_SESSION_TOKEN; exit 4"]);
     command.env("DAGGER_SESSION_PORT", "1").env("DAGGER_SESSION_TOKEN", "t");
     assert_eq!(output(command), (4, "1 t\n".to_owned(), String::new()));
 
