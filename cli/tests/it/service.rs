@@ -87,6 +87,11 @@ impl Service {
     }
 }
 
+/// A text that no other run has used, for what must not be in the daemon's cache.
+pub(crate) fn nonce() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}
+
 /// Takes an answer apart: a length or chunks, as the server likes.
 fn parse(answer: &[u8]) -> Answer {
     let split = answer.windows(4).position(|window| window == b"\r\n\r\n").expect("a head");
