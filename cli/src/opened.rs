@@ -17,10 +17,10 @@ use treenail_graphql::http::{Executor, RequestContext, ResponseBody, ServerHandl
 use treenail_graphql::prepare::Prepared;
 use treenail_graphql::sdl::SchemaModel;
 use treenail_graphql::{Api, Observer};
-use treenail_session::{CredentialChain, DockerConfig, Locals, Services, Session, SessionOptions, State};
+use treenail_session::{ContentStores, Locals, Services, Session, SessionOptions, State};
 
 use crate::daemon::Found;
-use crate::host::{HostSecrets, Identity, LocalHost, connector};
+use crate::host::{HostSecrets, Identity, LocalHost, Logins, connector};
 
 /// How long requests that run may take to end once the client is gone.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
@@ -67,10 +67,13 @@ impl Opened {
         let home = std::env::home_dir().filter(|home| home.is_absolute());
         let secrets = Arc::new(HostSecrets::new(options.workdir.clone(), home.clone()));
         let locals = Locals::default();
+        let logins = Logins::of_this_machine();
+        let stores = ContentStores::default();
         let services = Services::default()
             .with_locals(locals.clone())
+            .with_stores(stores.clone())
             .with_secrets(secrets.clone())
-            .with_credentials(Arc::new(CredentialChain(vec![Arc::new(DockerConfig::from_env())])));
+            .with_credentials(logins.credentials());
         let presented = SessionOptions::new("treenail", identity.as_str());
         let id = presented.id.clone();
         let job = OpenOptions { session_id: id.clone(), name: options.name, ..OpenOptions::default() };
@@ -87,7 +90,9 @@ impl Opened {
             identity,
             session: id.clone(),
             locals,
+            stores,
             secrets,
+            logins,
             connection,
             closed: options.closed_host,
         };

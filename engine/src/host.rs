@@ -50,6 +50,8 @@ pub enum ExportTarget {
         /// Absolute path of the file to write.
         path: PathBuf,
     },
+    /// A registry: nothing comes back, but the daemon asks for logins.
+    Registry,
 }
 
 /// A short-lived session that receives one export.
@@ -107,8 +109,21 @@ pub trait Host: Send + Sync + 'static {
     /// The texts of `contract/sources.md` 6.
     async fn read_secret(&self, uri: &str) -> Result<Bytes, HostError>;
 
+    /// The session that serves directories, secrets and blobs to the daemon.
+    fn session(&self) -> String;
+
+    /// Makes a blob known to the daemon, by its digest within a store, for as long as the client lives.
+    fn offer_blob(&self, store: &str, blob: Bytes);
+
     /// Makes a secret known to the daemon under an id, for as long as the client lives.
     fn offer_secret(&self, id: &str, value: SecretValue);
+
+    /// Uses a login for a registry host (`docker.io`, `localhost:5000`) from now on, for as long as the client lives.
+    /// It goes before what the machine knows.
+    fn log_in(&self, host: &str, username: &str, password: &str);
+
+    /// Forgets the login that [`Host::log_in`] gave for a host; none is no error.
+    fn log_out(&self, host: &str);
 
     /// What secrets by URI are hashed with, if the user has chosen something: then equal values are equal secrets
     /// in all sessions that share it.

@@ -14,6 +14,7 @@ mod export;
 mod files;
 mod flight;
 mod host;
+mod images;
 mod lookup;
 mod retry;
 mod secrets;

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use futures::FutureExt;
 use treenail_bridge::ResolveSource;
 use treenail_model::{Container, CopyFilter, Directory, Located, Owner, OwnerText, ParsedImage, Platform, Tree};
-use treenail_model::{Principal, image_reference, parse_image};
+use treenail_model::{File, INLINE_PATH, InlineImage, Principal, image_reference, parse_image};
 use treenail_protos::pb;
 
 use crate::{Cause, Engine, WantedDirectory};
+
+/// Store of the session with the contents of [`Engine::inline_file`].
+const INLINE_STORE: &str = "treenail-inline";
 
 /// An image as a registry answered for it.
 #[derive(Clone, Debug)]
@@ -137,6 +140,17 @@ impl Engine {
         let directory = Directory::whole(tree, self.default_platform());
         self.solve(&directory.tree).await?;
         Ok(directory)
+    }
+
+    /// A file with contents too large to stand in a definition. Nothing runs: the daemon fetches them when it needs
+    /// them, and not again where it has them.
+    pub fn inline_file(&self, contents: &[u8]) -> File {
+        let image = InlineImage::of(contents);
+        for blob in image.blobs {
+            self.0.host.offer_blob(INLINE_STORE, blob.into());
+        }
+        let tree = Tree::offered_image(INLINE_STORE, &image.digest, &self.0.host.session());
+        File { tree, path: INLINE_PATH.into(), platform: self.default_platform() }
     }
 
     /// A text that no other call gets, for sources that are read anew.

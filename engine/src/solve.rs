@@ -53,11 +53,11 @@ impl Engine {
         self.0.solves.run(digest, run).await.map(Some)
     }
 
-    /// The definition of a tree; `None` for the empty one.
+    /// The definition of a tree as it was last asked for; `None` for the empty one.
     pub(crate) fn definition(&self, tree: &Tree) -> Result<Option<pb::Definition>, Cause> {
         let output = tree.output().map_err(Cause::invalid)?;
         let options = llb::MarshalOptions::new(self.default_llb_platform());
-        Ok(output.map(|output| output.marshal(&options).definition))
+        Ok(output.map(|output| self.0.retries.apply(output.marshal(&options).definition).definition))
     }
 
     /// Fails before any work when the daemon lacks something that the graph needs.

@@ -9,6 +9,7 @@ mod directory;
 mod file;
 mod files;
 mod host;
+mod image;
 mod query;
 mod secret;
 mod values;
@@ -23,6 +24,7 @@ pub(crate) fn bindings() -> HashMap<(&'static str, &'static str), Binding> {
         directory::bindings(),
         file::bindings(),
         host::bindings(),
+        image::bindings(),
         query::bindings(),
         secret::bindings(),
         values::bindings(),

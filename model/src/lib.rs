@@ -11,6 +11,8 @@ mod directory;
 mod exec;
 pub mod expand;
 mod file;
+mod image;
+mod inline;
 mod owner;
 pub mod paths;
 mod platform;
@@ -24,6 +26,8 @@ pub use container::{Container, ExposedPort, Located, Mount, MountKind, SecretUse
 pub use directory::{CopyFilter, Directory};
 pub use exec::{ExecOptions, ExecOutput, Expect};
 pub use file::File;
+pub use image::{Compression, Image, ImageFormat, MediaTypes, PushTarget, registry_host};
+pub use inline::{INLINE_LIMIT, INLINE_PATH, InlineImage};
 pub use owner::{Owner, OwnerError, OwnerText, Principal};
 pub use platform::{Platform, PlatformError};
 pub use secret::Secret;

@@ -71,6 +71,14 @@ impl Tree {
         Self::of(Some(llb::Image::new(reference).output(options)))
     }
 
+    /// The file system of an image that a session offers in one of its stores.
+    pub fn offered_image(store: &str, digest: &str, session: &str) -> Self {
+        let mut layout = llb::OciLayout::new(format!("treenail/{store}@{digest}"));
+        layout.session = Some(session.to_owned());
+        layout.store = Some(store.to_owned());
+        Self::of(Some(layout.output(llb::OpOptions::named(format!("content {digest}")))))
+    }
+
     /// A directory of the client's machine. A copy stands between the source and its users: without it nothing
     /// behind it would ever be a cache hit in a later session (`mechanisms.md` 1.4).
     ///

@@ -1,5 +1,6 @@
 //! The machine that the program runs on, as the engine asks for it: directories, secrets, and where exports go.
 
+mod logins;
 mod paths;
 mod receive;
 mod secrets;
@@ -14,8 +15,9 @@ use treenail_call::hash_strings;
 use treenail_engine::{
     ExportTarget, Host, HostError, Receiving, SecretValue, SharedDirectory, WantedDirectory,
 };
-use treenail_session::{Connect, LocalRoot, Locals};
+use treenail_session::{Connect, ContentStores, LocalRoot, Locals};
 
+pub(crate) use logins::Logins;
 pub(crate) use secrets::HostSecrets;
 
 /// Variable with what secrets by URI are hashed with.
@@ -29,7 +31,10 @@ pub(crate) struct LocalHost {
     /// The session that serves directories and secrets.
     pub(crate) session: String,
     pub(crate) locals: Locals,
+    pub(crate) stores: ContentStores,
     pub(crate) secrets: Arc<HostSecrets>,
+    /// Logins for registries: those of this session, then those of the machine.
+    pub(crate) logins: Logins,
     pub(crate) connection: Connection,
     /// Keep files out of reach: `listen --disable-host-read-write`.
     pub(crate) closed: bool,
@@ -110,8 +115,25 @@ impl Host for LocalHost {
         self.secrets.read(uri).await
     }
 
+    fn session(&self) -> String {
+        self.session.clone()
+    }
+
+    fn offer_blob(&self, store: &str, blob: Bytes) {
+        // The daemon asks for a store of a layout under this prefix (`mechanisms.md` 10).
+        self.stores.add(&format!("oci:{store}"), blob);
+    }
+
     fn offer_secret(&self, id: &str, value: SecretValue) {
         self.secrets.offer(id, value);
+    }
+
+    fn log_in(&self, host: &str, username: &str, password: &str) {
+        self.logins.log_in(host, username, password);
+    }
+
+    fn log_out(&self, host: &str) {
+        self.logins.log_out(host);
     }
 
     fn secret_salt(&self) -> Option<Vec<u8>> {
@@ -120,8 +142,10 @@ impl Host for LocalHost {
     }
 
     async fn receive(&self, target: ExportTarget) -> Result<Box<dyn Receiving>, HostError> {
-        self.check_open()?;
-        let receiver = receive::Receiver::open(&self.connection, &self.identity, target).await?;
+        if target != ExportTarget::Registry {
+            self.check_open()?;
+        }
+        let receiver = receive::Receiver::open(&self.connection, &self.identity, &self.logins, target).await?;
         Ok(Box::new(receiver))
     }
 }

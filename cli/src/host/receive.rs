@@ -4,7 +4,7 @@ use treenail_bridge::socket::Connection;
 use treenail_engine::{ExportTarget, HostError, Receiving};
 use treenail_session::{Receivers, Services, Session, SessionOptions};
 
-use super::{Identity, connector};
+use super::{Identity, Logins, connector};
 
 /// An open receiver of one export.
 pub(super) struct Receiver {
@@ -15,6 +15,7 @@ impl Receiver {
     pub(super) async fn open(
         connection: &Connection,
         identity: &Identity,
+        logins: &Logins,
         target: ExportTarget,
     ) -> Result<Self, HostError> {
         let receivers = match target {
@@ -22,9 +23,10 @@ impl Receiver {
             ExportTarget::Directory { path, wipe: true } => Receivers::wiped_directory(path),
             ExportTarget::File { path } => Receivers::single_file(path),
             ExportTarget::Stream { path } => Receivers::file(path),
+            ExportTarget::Registry => Receivers::default(),
         };
         let options = SessionOptions::new("treenail-export", identity.as_str());
-        let services = Services::default().with_receivers(receivers);
+        let services = Services::default().with_receivers(receivers).with_credentials(logins.credentials());
         let session = Session::start(connector(connection), options, services)
             .await
             .map_err(|error| HostError(chain(&error)))?;

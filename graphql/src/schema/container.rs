@@ -301,7 +301,7 @@ fn contents() -> Vec<Binding> {
             let owner = call.engine.owner_in(&this, &a.owner).await?;
             let permissions = mode(a.permissions)?;
             edited(this.edit(&path, true, |base, below| {
-                Ok(base.with_new_file(below, a.contents.as_bytes(), permissions, owner))
+                Ok(files::with_new_file(&call.engine, base, below, &a.contents, permissions, owner))
             }))
         }),
         field("withoutDirectory", |this: This, a: PathArgument, _| async move {

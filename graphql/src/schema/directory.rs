@@ -180,8 +180,9 @@ fn changing() -> Vec<Binding> {
             }
             Ok(next.into())
         }),
-        field("withNewFile", |this: This, a: WithNewFile, _| async move {
-            Ok(this.with_new_file(&a.path, a.contents.as_bytes(), mode(a.permissions)?, None).into())
+        field("withNewFile", |this: This, a: WithNewFile, call: Call| async move {
+            let permissions = mode(a.permissions)?;
+            Ok(files::with_new_file(&call.engine, &this, &a.path, &a.contents, permissions, None).into())
         }),
         field("withNewDirectory", |this: This, a: WithNewDirectory, _| async move {
             Ok(this.with_new_directory(&a.path, mode(a.permissions)?).into())

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use treenail_engine::{Cause, Engine, Entry};
-use treenail_model::{CopyFilter, Directory, File, FileType, Stat, Value, paths};
+use treenail_model::{CopyFilter, Directory, File, FileType, INLINE_LIMIT, Stat, Value, paths};
 
 use crate::binding::{Outcome, member};
 
@@ -103,6 +103,24 @@ pub(super) async fn stat_file(engine: &Engine, file: &File) -> Outcome {
     let found =
         found.ok_or_else(|| Cause::invalid(format!("stat {}: no such file or directory", file.name())))?;
     Ok(Stat { name: file.name().into(), ..found }.into())
+}
+
+/// A directory with a new file. Large contents travel beside the definition: then an existing file is replaced
+/// rather than rewritten.
+pub(super) fn with_new_file(
+    engine: &Engine,
+    directory: &Directory,
+    path: &str,
+    contents: &str,
+    permissions: u32,
+    owner: Option<treenail_model::Owner>,
+) -> Directory {
+    if contents.len() <= INLINE_LIMIT {
+        return directory.with_new_file(path, contents.as_bytes(), permissions, owner);
+    }
+    let mode = if permissions == 0 { 0o644 } else { permissions };
+    let owner = owner.or(Some(treenail_model::Owner::default()));
+    directory.with_file(path, &engine.inline_file(contents.as_bytes()), Some(mode), owner)
 }
 
 /// The filter of a copy. With `gitignore`, the tree's own ignore files are read, which evaluates it, and what

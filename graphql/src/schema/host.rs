@@ -1,6 +1,6 @@
 //! Host: the client's machine.
 
-use treenail_call::{Argument, CallId, Literal, NewCall, Type};
+use treenail_call::{Argument, CallId, Literal, NewCall, Type, hash_strings};
 use treenail_engine::{Cause, Resolved, Rule};
 use treenail_model::{CopyFilter, Object, Value, paths};
 
@@ -36,11 +36,14 @@ fn unless_no_cache(call: &CallId) -> Rule {
     }
 }
 
+/// What is read anew each time is another object each time: its ID has a digest of its own, or the calls below it
+/// would be answered from an earlier look.
 async fn directory(_: HostMachine, args: HostDirectory, call: Call) -> Outcome {
     let filter = CopyFilter { include: args.include, exclude: args.exclude };
     let nonce = args.no_cache.then(|| call.engine.nonce());
     let directory = call.engine.host_directory(&args.path, &filter, args.gitignore, nonce.as_deref()).await?;
-    Ok(directory.into())
+    let id = nonce.map(|nonce| call.id.with_custom_digest(hash_strings(&[call.id.digest().as_str(), &nonce])));
+    Ok(Resolved { value: directory.into(), id })
 }
 
 /// A file is its directory, filtered to the file's name: the ID says so.

@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use treenail_call::{Argument, CallId, Literal, NewCall, accessor, hash_strings};
 use treenail_engine::{Cause, Resolved, SecretValue};
-use treenail_model::{CacheVolume, Container, Directory, File, Object, Platform, Secret, Tree, Value};
+use treenail_model::{
+    CacheVolume, Container, Directory, File, INLINE_LIMIT, Object, Platform, Secret, Tree, Value,
+};
 
 use super::container::{IntoResolved, mode, per_call, result_type};
+use super::files;
 use crate::binding::{Binding, Call, NoArguments, Outcome, Root, arguments, field};
 use crate::sdl::CORE_VERSION;
 
@@ -37,7 +40,13 @@ pub(super) fn bindings() -> Vec<Binding> {
         }),
         field("file", |_: Root, a: NewFile, call: Call| async move {
             let platform = call.engine.default_platform();
-            Ok(File::new(&a.name, &a.contents, mode(a.permissions)?, platform).into())
+            let (name, permissions) = (&a.name, mode(a.permissions)?);
+            if a.contents.len() > INLINE_LIMIT && !name.contains('/') {
+                let whole = Directory::whole(Tree::scratch(), platform);
+                let holder = files::with_new_file(&call.engine, &whole, name, &a.contents, permissions, None);
+                return Ok(holder.file(name).into());
+            }
+            Ok(File::new(name, &a.contents, permissions, platform).into())
         }),
         field("host", |_: Root, _: NoArguments, _| async { Ok(Object::Host.into_value()) }),
         field("cacheVolume", cache_volume),

@@ -85,9 +85,19 @@ impl Host for MadeUpHost {
         Ok(Bytes::copy_from_slice(uri.as_bytes()))
     }
 
+    fn session(&self) -> String {
+        "session".to_owned()
+    }
+
+    fn offer_blob(&self, _: &str, _: Bytes) {}
+
     fn offer_secret(&self, id: &str, value: SecretValue) {
         self.offered.lock().expect("no test panics while it holds this").insert(id.to_owned(), value);
     }
+
+    fn log_in(&self, _: &str, _: &str, _: &str) {}
+
+    fn log_out(&self, _: &str) {}
 
     fn secret_salt(&self) -> Option<Vec<u8>> {
         Some(b"salt of the tests".to_vec())
