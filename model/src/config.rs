@@ -142,7 +142,10 @@ pub struct InvalidImageConfig(#[source] serde_json::Error);
 /// # Errors
 /// [`InvalidImageConfig`] when the bytes are no such JSON.
 pub fn parse_image(json: &[u8]) -> Result<ParsedImage, InvalidImageConfig> {
-    let image: ImageJson = serde_json::from_slice(json).map_err(InvalidImageConfig)?;
+    // A struct whose fields all have defaults would take a list as well.
+    let object: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_slice(json).map_err(InvalidImageConfig)?;
+    let image: ImageJson = serde_json::from_value(object.into()).map_err(InvalidImageConfig)?;
     let platform = (!image.architecture.is_empty() && !image.os.is_empty())
         .then(|| crate::Platform::new(&image.os, &image.architecture, &image.variant));
     let config = image.config.unwrap_or_default();
