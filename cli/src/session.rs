@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::failure::{ERROR, Failure, Outcome};
 use crate::joined::Joined;
 use crate::signals::{self, Signals};
-use crate::ui::{Ending, Ui};
+use crate::ui::Ui;
 
 /// Oldest client that may use the API.
 const OLDEST: (u64, u64) = (0, 19);
@@ -55,7 +55,7 @@ pub(crate) async fn run(context: Context, args: args::Session) -> Outcome {
         }
     };
     opened.close().await;
-    ui.finish(Ending::Silent).await?;
+    ui.leave().await?;
     Ok(code)
 }
 

@@ -49,6 +49,9 @@ const FRAME: Duration = Duration::from_millis(100);
 /// How long the last events of the daemon are waited for.
 const LAST_EVENTS: Duration = Duration::from_millis(300);
 
+/// How long a reader of standard error who takes nothing is waited for at the end of a session.
+const STALLED: Duration = Duration::from_secs(2);
+
 /// One of the two output streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stream {
@@ -101,6 +104,8 @@ pub(crate) struct Ui {
     idle: Option<(Receiver<Event>, Drawer)>,
     drawing: Option<JoinHandle<Drawer>>,
     forwarding: Option<Task<()>>,
+    /// Events that have been drawn.
+    drawn: Arc<AtomicU64>,
     summary_file: Option<PathBuf>,
 }
 
@@ -118,13 +123,21 @@ impl Ui {
             Mode::Report => Box::new(report::Report::new(io::stderr(), style, false)),
             Mode::Quiet => Box::new(report::Quiet::new(io::stderr(), style)),
         };
-        let drawer = Drawer { renderer, steps: Steps::default(), begun: Instant::now(), broken: false };
+        let drawn = Arc::new(AtomicU64::new(0));
+        let drawer = Drawer {
+            renderer,
+            steps: Steps::default(),
+            begun: Instant::now(),
+            broken: false,
+            drawn: drawn.clone(),
+        };
         Self {
             mode,
             events,
             idle: Some((receiver, drawer)),
             drawing: None,
             forwarding: None,
+            drawn,
             summary_file: global.summary_file.clone().filter(|path| !path.is_empty()).map(PathBuf::from),
         }
     }
@@ -163,6 +176,19 @@ impl Ui {
         Printer { events: self.events.clone(), rest: Vec::new() }
     }
 
+    /// As [`Ui::finish`] with nothing said, for a client that may have given standard error a pipe which it never reads:
+    /// a drawer that waits for room in it is left behind, and the summary with it.
+    ///
+    /// # Errors
+    /// The summary cannot be written.
+    pub(crate) async fn leave(self) -> anyhow::Result<()> {
+        let drawn = self.drawn.clone();
+        tokio::select! {
+            finished = self.finish(Ending::Silent) => finished,
+            () = stalled(&drawn) => Ok(()),
+        }
+    }
+
     /// Draws what is left and writes the summary, if one is wanted. The bridge has been closed before.
     ///
     /// # Errors
@@ -186,6 +212,17 @@ impl Ui {
                 .with_context(|| format!("cannot write the summary to {}", path.display()))?;
         }
         Ok(())
+    }
+}
+
+/// Waits until the drawer has made no progress for a while.
+async fn stalled(drawn: &AtomicU64) {
+    loop {
+        let before = drawn.load(Ordering::Relaxed);
+        tokio::time::sleep(STALLED).await;
+        if drawn.load(Ordering::Relaxed) == before {
+            return;
+        }
     }
 }
 
@@ -264,6 +301,8 @@ struct Drawer {
     begun: Instant,
     /// Standard error is gone; steps are counted on.
     broken: bool,
+    /// For those who wait.
+    drawn: Arc<AtomicU64>,
 }
 
 impl Drawer {
@@ -298,6 +337,7 @@ impl Drawer {
         if !self.broken {
             self.broken = self.renderer.event(event, change, &self.steps).is_err();
         }
+        self.drawn.fetch_add(1, Ordering::Relaxed);
     }
 }
 
