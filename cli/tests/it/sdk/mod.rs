@@ -68,7 +68,8 @@ impl Ground {
             .env("TREENAIL_SUMMARY", &summary)
             .output()
             .expect("starts");
-        let summary = fs::read(&summary).map_or(Value::Null, |text| serde_json::from_slice(&text).expect("JSON"));
+        let summary =
+            fs::read(&summary).map_or(Value::Null, |text| serde_json::from_slice(&text).expect("JSON"));
         Ran { output, summary }
     }
 
@@ -204,7 +205,16 @@ fn a_failed_command_is_an_error_of_the_sdk_with_all_that_is_known() {
         assert!(message.starts_with("exit code: 42 [traceparent:"), "{message}");
         assert_eq!(
             exec["path"],
-            json!(["container", "from", "withEnvVariable", "withExec", "withNewFile", "withWorkdir", "withExec", "stdout"])
+            json!([
+                "container",
+                "from",
+                "withEnvVariable",
+                "withExec",
+                "withNewFile",
+                "withWorkdir",
+                "withExec",
+                "stdout"
+            ])
         );
         assert_eq!(seen["sibling"], 42);
         assert_eq!(seen["other"], "fine\n");
@@ -264,7 +274,18 @@ fn every_sdk_may_start_it_as_dagger() {
     let label = |sdk: &str| format!("dagger.io/sdk.name:{sdk}");
     let version = "dagger.io/sdk.version:0.19.11";
     for words in [
-        vec!["session", "--workdir", folder, "--label", &label("go"), "--label", version, "--version", "v0.19.11", "-vvv"],
+        vec![
+            "session",
+            "--workdir",
+            folder,
+            "--label",
+            &label("go"),
+            "--label",
+            version,
+            "--version",
+            "v0.19.11",
+            "-vvv",
+        ],
         vec!["session", "--label", &label("python"), "--label", version, "--workdir", folder],
         vec!["session", "--label", &label("nodejs"), "--label", version],
         vec!["session", "--workdir", "", "--label", &label("php"), "--label", version],
@@ -281,7 +302,8 @@ fn every_sdk_may_start_it_as_dagger() {
         let mut line = String::new();
         let mut output = std::io::BufReader::new(child.stdout.take().expect("piped"));
         std::io::BufRead::read_line(&mut output, &mut line).expect("a line");
-        let parameters: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{words:?}: {error}: {line:?}"));
+        let parameters: Value =
+            serde_json::from_str(&line).unwrap_or_else(|error| panic!("{words:?}: {error}: {line:?}"));
         let keys: Vec<&String> = parameters.as_object().expect("an object").keys().collect();
         assert_eq!(keys, ["port", "session_token"], "{words:?}");
         let ended = child.wait_with_output().expect("ends when its input does");
@@ -296,7 +318,10 @@ fn every_sdk_may_start_it_as_dagger() {
     assert!(refused.stdout.is_empty());
     assert!(String::from_utf8_lossy(&refused.stderr).contains("Usage"), "{refused:?}");
     // CI files cut the second word out of this.
-    let version = clean(&mut Command::new(&dagger), ground.daemon).args(["--silent", "version"]).output().expect("starts");
+    let version = clean(&mut Command::new(&dagger), ground.daemon)
+        .args(["--silent", "version"])
+        .output()
+        .expect("starts");
     let version = String::from_utf8(version.stdout).expect("UTF-8");
     assert_eq!(version.split(' ').take(2).collect::<Vec<_>>(), ["dagger", "v0.19.11"]);
 }
@@ -305,7 +330,8 @@ fn every_sdk_may_start_it_as_dagger() {
 fn without_a_daemon_the_sdk_reports_the_ways_out() {
     let Some(ground) = Ground::lay() else { return };
     let nowhere = format!("unix://{}", ground.path("no.sock").display());
-    let program = "import anyio, dagger\nasync def main():\n  async with dagger.connection(): pass\nanyio.run(main)\n";
+    let program =
+        "import anyio, dagger\nasync def main():\n  async with dagger.connection(): pass\nanyio.run(main)\n";
     let mut command = Command::new(&ground.python);
     let ran = clean(&mut command, ground.daemon)
         .args(["-c", program])
