@@ -15,4 +15,4 @@ pub mod kit;
 pub mod shared;
 
 pub use cases::{Case, Expected, cases};
-pub use shared::{TestDaemon, daemon, program, python};
+pub use shared::{TestDaemon, daemon, python};

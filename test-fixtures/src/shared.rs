@@ -24,8 +24,6 @@ pub const REGISTRY: &str = "TREENAIL_TEST_REGISTRY";
 pub const BUILDCTL: &str = "TREENAIL_TEST_BUILDCTL";
 /// The daemon's log file, where it is known.
 pub const LOG: &str = "TREENAIL_TEST_LOG";
-/// Path of the `treenail` program under test.
-pub const PROGRAM: &str = "TREENAIL_TEST_PROGRAM";
 /// Path of a Python with the published SDK.
 pub const PYTHON: &str = "TREENAIL_TEST_PYTHON";
 /// File that collects one line per skipped test.
@@ -101,28 +99,15 @@ pub fn daemon() -> Option<&'static TestDaemon> {
     }
 }
 
-/// The `treenail` program under test, or nothing after the reason was printed and counted.
-///
-/// # Panics
-/// When there is none although one was promised.
-#[must_use]
-pub fn program() -> Option<PathBuf> {
-    named_file(PROGRAM, "the treenail program")
-}
-
 /// A Python that has the published SDK, or nothing after the reason was printed and counted.
 ///
 /// # Panics
 /// When there is none although one was promised.
 #[must_use]
 pub fn python() -> Option<PathBuf> {
-    named_file(PYTHON, "a Python with the SDK")
-}
-
-fn named_file(variable: &str, what: &str) -> Option<PathBuf> {
-    let path = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_file());
+    let path = std::env::var_os(PYTHON).map(PathBuf::from).filter(|path| path.is_file());
     if path.is_none() {
-        skip(&format!("{what} is not named by {variable}; `cargo xtask test` does that"));
+        skip(&format!("a Python with the SDK is not named by {PYTHON}; `cargo xtask test` does that"));
     }
     path
 }

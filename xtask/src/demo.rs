@@ -4,6 +4,8 @@
 //! ordinary program of the unmodified Python SDK. The account at the end is the daemon's own.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -21,6 +23,9 @@ use crate::{sdk, steps};
 const MODULE: &str = "github.com/BurntSushi/toml@v1.6.0";
 const COMMAND: &str = "tomlv";
 
+/// The pipeline's program.
+const PIPELINE: &str = "examples/python/ci.py";
+
 /// How long a daemon may take to write a finished build into its history.
 const HISTORY_LIMIT: Duration = Duration::from_secs(10);
 
@@ -33,21 +38,20 @@ pub(crate) struct Arguments {
     /// Start a private daemon even if one is running.
     #[arg(long, conflicts_with = "addr")]
     private: bool,
-    /// How treenail shows progress.
-    #[arg(long, default_value = "plain")]
-    progress: String,
+    /// How treenail shows progress; without it, a terminal is drawn on and anything else is left quiet.
+    #[arg(long, value_name = "MODE")]
+    progress: Option<String>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let say = crate::say();
-    let kit = Kit::open(say.clone())?;
+    let kit = Kit::open(crate::say())?;
     buildkit::ensure(&kit)?;
     if host::is_root() {
         // Elsewhere the build itself says what it misses.
         host::ensure(&kit, host::MUSL)?;
     }
-    kit.say("building treenail");
-    steps::watch(&mut steps::cargo(&["build", "--release", "--package", "treenail-cli"]))?;
+    kit.say("building treenail, minutes the first time");
+    steps::watch(&mut steps::cargo_build(&["--release", "--package", "treenail-cli"]))?;
     let python = sdk::python(&kit)?;
     let source = download(&kit)?;
     let place = Place::find_or_start(arguments, &kit)?;
@@ -57,22 +61,25 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 
     let before = history::builds(&kit.buildctl(), &place.address)?.finished;
     let start = Instant::now();
-    let pipeline = kit::workspace().join("examples/python/ci.py");
+    kit.say(&format!("running the pipeline {PIPELINE} on {}", place.description));
+    let progress = match &arguments.progress {
+        Some(mode) => mode,
+        None if std::io::stderr().is_terminal() => "auto",
+        None => "quiet",
+    };
     let mut command = Command::new(kit::workspace().join("target/release/treenail"));
     command
-        .args(["--addr", &place.address, "--progress", &arguments.progress, "run", "--"])
+        .args(["--addr", &place.address, "--progress", progress, "run", "--"])
         .arg(&python)
-        .arg(&pipeline)
+        .arg(kit::workspace().join(PIPELINE))
         .args([&source, &output])
         .env("GO_IMAGE", &place.image);
+    println!();
     steps::watch(&mut command).context("the pipeline failed")?;
     let took = start.elapsed();
-
-    println!();
     try_binary(&output)?;
     let vertices = new_vertices(&kit, &place.address, &before)?;
-    print!("{}", account(&vertices));
-    println!("pipeline      {:.1} s in all, on {}", took.as_secs_f64(), place.description);
+    print!("\n{}", account(&vertices, took));
     Ok(())
 }
 
@@ -81,7 +88,8 @@ struct Place {
     address: String,
     image: String,
     description: String,
-    _own: Option<(Daemon, Registry)>,
+    /// Dropped in this order; the lock keeps a second demo from the same state.
+    _own: Option<(Daemon, Registry, File)>,
 }
 
 impl Place {
@@ -97,13 +105,13 @@ impl Place {
             named.into_iter().chain(["unix:///run/buildkit/buildkitd.sock".into()]).find_map(running)
         };
         if let Some(address) = found {
-            let description = format!("the daemon found at {address}");
+            let description = format!("the buildkitd found at {address}");
             return Ok(Self { address, image: "golang:1.26-alpine".into(), description, _own: None });
         }
         let kit = Kit::prepare(crate::say())?;
         let registry = Registry::start(&kit)?;
         let image = recipe::ensure(&kit, registry.address(), "golang")?;
-        kit.say("starting a private stock buildkitd");
+        let lock = kit.lock("demo")?;
         let options = Options {
             // Kept, so that a second run shows what the cache does.
             root: Some(kit.root().join("demo")),
@@ -113,7 +121,7 @@ impl Place {
         let daemon = Daemon::start(&kit, &options)?;
         let address = daemon.address();
         let description = format!("a private stock buildkitd {}", buildkit::VERSION);
-        Ok(Self { address, image, description, _own: Some((daemon, registry)) })
+        Ok(Self { address, image, description, _own: Some((daemon, registry, lock)) })
     }
 }
 
@@ -141,8 +149,7 @@ fn try_binary(binary: &Path) -> Result<()> {
     }
     let size = std::fs::metadata(binary).context("cannot read the exported binary")?.len();
     println!(
-        "exported      {} ({:.1} MB), and it reads this workspace's Cargo.toml",
-        binary.display(),
+        "ran the exported binary ({:.1} MB) on this workspace's Cargo.toml: it reads it",
         megabytes(size)
     );
     Ok(())
@@ -176,9 +183,9 @@ fn new_vertices(kit: &Kit, address: &str, before: &BTreeSet<String>) -> Result<V
 }
 
 /// What ran, what was cached and how long it took; commands one by one, the rest in sum.
-fn account(vertices: &[Vertex]) -> String {
+fn account(vertices: &[Vertex], took: Duration) -> String {
     use std::fmt::Write as _;
-    let mut text = String::new();
+    let mut text = String::from("what the daemon's history says of it:\n");
     let (execs, others): (Vec<&Vertex>, Vec<&Vertex>) = vertices.iter().partition(|vertex| vertex.is_exec());
     for exec in &execs {
         let outcome = match (exec.cached, exec.started) {
@@ -186,16 +193,21 @@ fn account(vertices: &[Vertex]) -> String {
             (false, true) => "ran",
             (false, false) => "shared",
         };
-        let _ = writeln!(text, "{outcome:<13} {:>6.1} s  {}", seconds(exec.took), exec.name);
+        // Writing to a string cannot fail, here and below.
+        let _ = writeln!(text, "  {outcome:<8} {:>7.1} s  {}", seconds(exec.took), exec.name);
     }
     let sum = |vertices: &[&Vertex]| {
         let ran = vertices.iter().filter(|vertex| vertex.ran()).count();
         (ran, vertices.iter().filter(|vertex| vertex.cached).count())
     };
-    let (ran, cached) = sum(&execs);
-    let _ = writeln!(text, "commands      {ran} ran, {cached} cached");
+    let (commands, cached) = sum(&execs);
+    let _ = writeln!(text, "  commands: {commands} started and not cached, {cached} cached");
     let (ran, cached) = sum(&others);
-    let _ = writeln!(text, "other steps   {ran} ran, {cached} cached");
+    let _ = writeln!(text, "  other steps (image, upload, copies, export): {ran} ran, {cached} cached");
+    let _ = writeln!(text, "the pipeline took {:.1} s", took.as_secs_f64());
+    if commands > 0 {
+        text.push_str("run `cargo xtask demo` again: no command will run\n");
+    }
     text
 }
 
@@ -211,16 +223,28 @@ mod tests {
     #[test]
     fn the_account_counts_commands_apart() {
         let vertex = |name: &str, cached, started| Vertex { name: name.into(), cached, started, took: 1500 };
-        let text = account(&[
+        let vertices = [
             vertex("withExec go test", false, true),
             vertex("withExec go vet", true, true),
             vertex("withExec go vet again", false, false),
             vertex("upload", false, true),
-        ]);
+        ];
+        let text = account(&vertices, Duration::from_millis(4200));
         assert_eq!(
             text,
-            "ran              1.5 s  withExec go test\ncached           1.5 s  withExec go vet\n\
-             shared           1.5 s  withExec go vet again\ncommands      1 ran, 1 cached\nother steps   1 ran, 0 cached\n"
+            "what the daemon's history says of it:\n\
+             \x20 ran          1.5 s  withExec go test\n\
+             \x20 cached       1.5 s  withExec go vet\n\
+             \x20 shared       1.5 s  withExec go vet again\n\
+             \x20 commands: 1 started and not cached, 1 cached\n\
+             \x20 other steps (image, upload, copies, export): 1 ran, 0 cached\n\
+             the pipeline took 4.2 s\n\
+             run `cargo xtask demo` again: no command will run\n"
+        );
+        let again = account(&vertices[1..], Duration::ZERO);
+        assert!(
+            again.contains("commands: 0 started and not cached") && !again.contains("again: no"),
+            "{again}"
         );
     }
 }

@@ -1,7 +1,7 @@
 //! Steps with a name, a time and an outcome, and the summary that closes a run.
 
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, IsTerminal as _};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -86,59 +86,63 @@ impl Report {
         self.steps.push(step);
     }
 
-    pub(crate) fn has_failed(&self) -> bool {
-        self.steps.iter().any(|step| matches!(step.outcome, Outcome::Failed(_)))
+    /// Whether anything failed, or was skipped where nothing may be (`strict`).
+    pub(crate) fn has_failed(&self, skips: &[String], strict: bool) -> bool {
+        let (_, failed, skipped) = self.totals(skips);
+        failed > 0 || (strict && skipped > 0)
+    }
+
+    /// Numbers passed, failed and skipped. A step that failed without a failed test, such as the format, counts as one;
+    /// so does a step that was skipped.
+    fn totals(&self, skips: &[String]) -> (u64, u64, usize) {
+        let (mut passed, mut failed, mut skipped) = (0, 0, skips.len());
+        for step in &self.steps {
+            passed += step.counts.passed;
+            failed += step.counts.failed;
+            skipped += usize::try_from(step.counts.ignored).unwrap_or(usize::MAX);
+            match step.outcome {
+                Outcome::Failed(_) if step.counts.failed == 0 => failed += 1,
+                Outcome::Skipped(_) => skipped += 1,
+                Outcome::Done | Outcome::Failed(_) => {}
+            }
+        }
+        (passed, failed, skipped)
     }
 
     /// The table of steps and one closing line. `skips` are the tests that were skipped, with their reasons.
-    pub(crate) fn summary(&self, skips: &[String]) -> String {
+    pub(crate) fn summary(&self, skips: &[String], strict: bool) -> String {
         let mut text = String::from("\n");
-        let mut total = Counts::default();
-        let mut skipped_steps = 0;
         for step in &self.steps {
             let outcome = match &step.outcome {
                 Outcome::Done => "ok",
                 Outcome::Failed(_) => "FAILED",
-                Outcome::Skipped(_) => {
-                    skipped_steps += 1;
-                    "skipped"
-                }
+                Outcome::Skipped(_) => "skipped",
             };
             let Counts { passed, failed, ignored } = step.counts;
-            total.passed += passed;
-            total.failed += failed;
-            total.ignored += ignored;
-            let tests = if step.counts == Counts::default() {
-                String::new()
-            } else {
-                format!("{passed} passed, {failed} failed")
+            let detail = match &step.outcome {
+                Outcome::Skipped(why) => why.clone(),
+                Outcome::Failed(why) if step.counts == Counts::default() => {
+                    why.lines().next().unwrap_or_default().to_owned()
+                }
+                _ if step.counts == Counts::default() => String::new(),
+                _ => format!("{passed} passed, {failed} failed, {ignored} ignored"),
             };
-            let why = match &step.outcome {
-                Outcome::Skipped(why) => why.as_str(),
-                Outcome::Done | Outcome::Failed(_) => "",
-            };
-            let _ = writeln!(
-                text,
-                "{:<12} {outcome:<8} {:>7.1} s  {tests}{why}",
-                step.name,
-                step.took.as_secs_f64()
-            );
+            let line = format!("{:<8} {outcome:<8} {:>7.1} s  {detail}", step.name, step.took.as_secs_f64());
+            // Writing to a string cannot fail, here and below.
+            let _ = writeln!(text, "{}", line.trim_end());
         }
         for skip in skips {
             let _ = writeln!(text, "skipped: {skip}");
         }
         let took: Duration = self.steps.iter().map(|step| step.took).sum();
-        let verdict = if self.has_failed() { "FAILED" } else { "ok" };
+        let verdict = if self.has_failed(skips, strict) { "FAILED" } else { "ok" };
+        let (passed, failed, skipped) = self.totals(skips);
+        let seconds = took.as_secs();
         let _ = write!(
             text,
-            "{verdict}: {} tests passed, {} failed, {} skipped, {} ignored; {} of {} steps skipped; {:.0} s",
-            total.passed,
-            total.failed,
-            skips.len(),
-            total.ignored,
-            skipped_steps,
-            self.steps.len(),
-            took.as_secs_f64()
+            "{verdict}: {passed} passed, {failed} failed, {skipped} skipped in {} min {} s",
+            seconds / 60,
+            seconds % 60
         );
         text
     }
@@ -149,6 +153,16 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(program);
     command.args(arguments).current_dir(kit::workspace()).stdin(Stdio::null());
+    command
+}
+
+/// A cargo build: drawn on a terminal, and elsewhere silent but for what is wrong.
+pub(crate) fn cargo_build(arguments: &[&str]) -> Command {
+    let mut command = cargo(&["build"]);
+    command.args(arguments);
+    if !std::io::stderr().is_terminal() {
+        command.arg("--quiet");
+    }
     command
 }
 
@@ -211,11 +225,23 @@ mod tests {
             Ok(())
         });
         report.skip("three", "no daemon".into());
-        let summary = report.summary(&["a::b: why".into()]);
+        let skips = ["a::b: why".to_owned()];
+        let summary = report.summary(&skips, false);
         let last = summary.lines().last().expect("a line");
-        assert!(
-            last.starts_with("FAILED: 3 tests passed, 0 failed, 1 skipped, 0 ignored; 1 of 3 steps skipped"),
-            "{last}"
-        );
+        assert!(last.starts_with("FAILED: 3 passed, 1 failed, 2 skipped in 0 min"), "{last}");
+        assert!(summary.contains("skipped: a::b: why\n") && summary.contains("no daemon\n"), "{summary}");
+    }
+
+    #[test]
+    fn a_skip_is_a_failure_only_where_nothing_may_be_skipped() {
+        let mut report = Report::default();
+        report.step("one", |counts| {
+            counts.passed = 1;
+            Ok(())
+        });
+        let skips = ["a::b: why".to_owned()];
+        assert!(!report.has_failed(&[], true));
+        assert!(!report.has_failed(&skips, false));
+        assert!(report.has_failed(&skips, true));
     }
 }

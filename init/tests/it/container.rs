@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -67,6 +68,7 @@ impl Container {
             let count = SKIPPED.fetch_add(1, Ordering::Relaxed) + 1;
             assert!(std::env::var_os("CI").is_none(), "promised, but not possible: {reason}");
             eprintln!("skipped ({count}): {reason}");
+            note_skip(reason);
             return None;
         }
         let root = tempfile::tempdir().expect("a temporary folder can be made");
@@ -233,6 +235,17 @@ impl Left {
 fn helper() -> PathBuf {
     std::env::var_os("TREENAIL_TEST_HELPER")
         .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_treenail-init")), PathBuf::from)
+}
+
+/// Counts a skip where the run of all tests collects them.
+fn note_skip(reason: &str) {
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    if let Some(path) = std::env::var_os("TREENAIL_TEST_SKIPS")
+        && let Ok(mut file) = fs::OpenOptions::new().append(true).create(true).open(path)
+    {
+        // A lost line costs a count, not a result.
+        let _ = file.write_all(format!("{test}: {reason}\n").as_bytes());
+    }
 }
 
 fn missing() -> Option<&'static str> {

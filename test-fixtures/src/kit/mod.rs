@@ -89,7 +89,10 @@ impl Kit {
     }
 
     /// Waits for and takes the lock of that name; it is released when the value is dropped.
-    pub(crate) fn lock(&self, name: &str) -> Result<File> {
+    ///
+    /// # Errors
+    /// When its file cannot be created or locked.
+    pub fn lock(&self, name: &str) -> Result<File> {
         let path = self.root.join(format!("{name}.lock"));
         let file =
             File::create(&path).with_context(|| format!("cannot create lock: `{}`", path.display()))?;
