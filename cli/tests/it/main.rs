@@ -2,4 +2,5 @@
 mod commands;
 mod contract;
 mod offline;
+mod sdk;
 mod service;
