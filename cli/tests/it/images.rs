@@ -1,0 +1,292 @@
+//! Containers as images: pushed and pulled back, written as archives.
+//!
+//! # Source
+//! `contract/container.md` 6, `contract/sources.md` 7.
+
+mod daemon {
+    use std::collections::BTreeMap;
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
+    use std::process::{Command, Stdio};
+
+    use serde_json::{Value, json};
+
+    use crate::notation::{Let, Values, error, evaluate, text, value};
+    use crate::registry::{Guarded, PASSWORD, USER, blob, manifest};
+    use crate::service::{Service, nonce};
+
+    /// A container with every kind of mount, and a command that writes through all of them.
+    const MOUNTED: &str = r#"C.withMountedDirectory(path: "/m", source: $tree)
+        .withMountedFile(path: "/mounted-file", source: $file)
+        .withMountedCache(path: "/volume", cache: $volume)
+        .withMountedTemp(path: "/temporary")
+        .withMountedSecret(path: "/secret", source: $secret)
+        .withExec(args: ["sh", "-c", "echo left > /m/written; echo left > /volume/written; echo left > /temporary/written; echo kept > /kept"])"#;
+
+    const MOUNTS: &[Let] = &[
+        ("tree", "Directory", r#"D.withNewFile(path: "f", contents: "a")"#),
+        ("file", "File", r#"D.withNewFile(path: "g", contents: "b").file(path: "g")"#),
+        ("volume", "CacheVolume", r#"cacheVolume(key: "images")"#),
+        ("secret", "Secret", r#"setSecret(name: "images", plaintext: "plain")"#),
+    ];
+
+    fn service(workdir: &Path) -> Option<(Service, &'static str)> {
+        let daemon = treenail_test_fixtures::daemon()?;
+        let registry = daemon.registry()?;
+        Some((Service::start(daemon, workdir), registry))
+    }
+
+    fn folder() -> tempfile::TempDir {
+        tempfile::tempdir().expect("a folder")
+    }
+
+    /// Chains stand on several lines here.
+    fn line(chain: &str) -> String {
+        chain.split('\n').map(str::trim).collect()
+    }
+
+    /// Repository and digest of a published image.
+    fn published(reference: &str) -> (&str, &str) {
+        let (name, digest) = reference.split_once('@').expect("a digest");
+        let (_, path) = name.split_once('/').expect("a host");
+        (path.split(':').next().expect("a repository"), digest)
+    }
+
+    /// Names in an archive, as `tar` lists them.
+    fn listed(archive: &[u8], options: &str) -> Vec<String> {
+        let output = piped(Command::new("tar").args([options, "-"]), archive);
+        String::from_utf8(output).expect("UTF-8").lines().map(|name| name.trim_start_matches("./").to_owned()).collect()
+    }
+
+    /// One file of an archive.
+    fn member(archive: &[u8], name: &str) -> Vec<u8> {
+        piped(Command::new("tar").args(["-xOf", "-", name]), archive)
+    }
+
+    fn piped(command: &mut Command, input: &[u8]) -> Vec<u8> {
+        use std::io::Write as _;
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
+        let mut stdin = child.stdin.take().expect("piped");
+        let output = std::thread::scope(|scope| {
+            // A reader that has seen enough hangs up; what it says is checked below.
+            scope.spawn(move || drop(stdin.write_all(input)));
+            child.wait_with_output().expect("it ends")
+        });
+        assert!(output.status.success(), "{}", output.status);
+        output.stdout
+    }
+
+    #[test]
+    fn a_published_image_comes_back_with_every_field() {
+        let workdir = folder();
+        let Some((service, registry)) = service(workdir.path()) else { return };
+        let tag = nonce();
+        let configured = line(
+            r#"C.withNewFile(path: "/f", contents: "text")
+            .withEnvVariable(name: "A", value: "1=2 3").withLabel(name: "l", value: "v").withUser(name: "daemon:daemon")
+            .withWorkdir(path: "/w").withEntrypoint(args: ["/bin/e", "x"]).withDefaultArgs(args: ["a", "b c"])
+            .withExposedPort(port: 80).withExposedPort(port: 53, protocol: UDP)"#,
+        );
+        let reference =
+            text(&service, &format!("{configured}.publish(address: \"{registry}/images/fields:{tag}\")"), &Values::default());
+        assert!(reference.starts_with(&format!("{registry}/images/fields:{tag}@sha256:")), "{reference}");
+        let fields = "user workdir entrypoint defaultArgs platform envVariables{name value} labels{name value} \
+                      exposedPorts{port protocol} file(path: \"/f\"){contents}";
+        let pulled = format!("container.from(address: \"{reference}\")");
+        let before = value(&service, &format!("{configured}.{{{fields}}}"), &Values::default());
+        let after = value(&service, &format!("{pulled}.{{{fields}}}"), &Values::default());
+        assert_eq!(before, after);
+
+        let bare = text(&service, &format!("{configured}.publish(address: \"{registry}/images/bare\")"), &Values::default());
+        let (repository, digest) = published(&bare);
+        assert!(bare.starts_with(&format!("{registry}/images/bare@")), "{bare}");
+        assert_eq!(manifest(registry, repository, "latest"), manifest(registry, repository, digest));
+    }
+
+    #[test]
+    fn annotations_and_media_types_are_as_asked() {
+        let workdir = folder();
+        let Some((service, registry)) = service(workdir.path()) else { return };
+        let container = r#"C.withNewFile(path: "/new", contents: "n").withAnnotation(name: "a.b", value: "x y")"#;
+        let publish = |arguments: &str| {
+            let chain = format!("{container}.publish(address: \"{registry}/images/types\"{arguments})");
+            let reference = text(&service, &chain, &Values::default());
+            let (repository, digest) = published(&reference);
+            manifest(registry, repository, digest)
+        };
+        let oci = publish("");
+        assert_eq!(oci["annotations"], json!({"a.b": "x y"}));
+        assert_eq!(oci["mediaType"], "application/vnd.oci.image.manifest.v1+json");
+        let docker = publish(", mediaTypes: DOCKER");
+        assert_eq!(docker["mediaType"], "application/vnd.docker.distribution.manifest.v2+json");
+        let types = |manifest: &Value| -> Vec<String> {
+            let layers = manifest["layers"].as_array().expect("layers");
+            layers.iter().map(|layer| layer["mediaType"].as_str().expect("a type").to_owned()).collect()
+        };
+        // Layers of the base stay as they are, a new one is gzip.
+        let layers = types(&docker);
+        assert_eq!(layers.last().map(String::as_str), Some("application/vnd.docker.image.rootfs.diff.tar.gzip"));
+        assert!(layers.iter().all(|kind| kind.starts_with("application/vnd.docker.image.rootfs.diff.tar")), "{layers:?}");
+        for (compression, kind) in [
+            ("Gzip", "application/vnd.oci.image.layer.v1.tar+gzip"),
+            ("ZSTD", "application/vnd.oci.image.layer.v1.tar+zstd"),
+            ("EStarGZ", "application/vnd.oci.image.layer.v1.tar+gzip"),
+            ("Uncompressed", "application/vnd.oci.image.layer.v1.tar"),
+        ] {
+            let manifest = publish(&format!(", forcedCompression: {compression}"));
+            assert!(types(&manifest).iter().all(|found| found == kind), "{compression}: {manifest}");
+        }
+    }
+
+    #[test]
+    fn mounts_are_in_no_layer() {
+        let workdir = folder();
+        let Some((service, registry)) = service(workdir.path()) else { return };
+        let values = evaluate(&service, MOUNTS).expect("values");
+        let chain = format!("{}.publish(address: \"{registry}/images/mounts\", forcedCompression: Gzip)", line(MOUNTED));
+        let reference = text(&service, &chain, &values);
+        let (repository, digest) = published(&reference);
+        let manifest = manifest(registry, repository, digest);
+        let mut names = Vec::new();
+        for layer in manifest["layers"].as_array().expect("layers") {
+            names.extend(listed(&blob(registry, repository, layer), "-tzf"));
+        }
+        assert!(names.iter().any(|name| name == "kept"), "{names:?}");
+        for hidden in ["m", "mounted-file", "volume", "temporary", "secret", ".init", "dev/.treenail"] {
+            assert!(!names.iter().any(|name| name.trim_end_matches('/') == hidden || name.starts_with(&format!("{hidden}/"))), "{hidden}");
+        }
+        let config = blob(registry, repository, &manifest["config"]);
+        assert!(!String::from_utf8_lossy(&config).contains("plain\""));
+    }
+
+    #[test]
+    fn several_platforms_are_one_index() {
+        let workdir = folder();
+        let Some((service, registry)) = service(workdir.path()) else { return };
+        let arm = |word: &str| {
+            format!(r#"container(platform: "linux/arm64").withNewFile(path: "/word", contents: "{word}").withAnnotation(name: "of", value: "arm")"#)
+        };
+        let first = text(&service, &format!("{}.id", arm("arm")), &Values::default());
+        let own = r#"container(platform: "linux/amd64").withNewFile(path: "/word", contents: "amd").withLabel(name: "l", value: "amd")"#;
+        let twin = text(&service, &format!("{}.id", own.replace("\"amd\")", "\"twin\")")), &Values::default());
+        let empty = text(&service, "container.id", &Values::default());
+        let values = Values::default().with("arm", "Container", first).with("twin", "Container", twin).with("empty", "Container", empty);
+        let chain = format!("{own}.publish(address: \"{registry}/images/many\", platformVariants: [$arm, $twin, $empty])");
+        let reference = text(&service, &chain, &values);
+        let (repository, digest) = published(&reference);
+        let index = manifest(registry, repository, digest);
+        assert_eq!(index["mediaType"], "application/vnd.oci.image.index.v1+json");
+        let entries: BTreeMap<String, Value> = index["manifests"]
+            .as_array()
+            .expect("manifests")
+            .iter()
+            .map(|entry| (entry["platform"]["architecture"].as_str().expect("a platform").to_owned(), entry.clone()))
+            .collect();
+        assert_eq!(entries.keys().collect::<Vec<_>>(), ["amd64", "arm64"]);
+        assert_eq!(entries["arm64"]["annotations"], json!({"of": "arm"}));
+        assert!(entries["amd64"].get("annotations").is_none(), "{index}");
+        for (platform, word) in [("linux/amd64", "amd"), ("linux/arm64", "arm")] {
+            let chain = format!("container(platform: \"{platform}\").from(address: \"{reference}\").file(path: \"/word\").contents");
+            assert_eq!(text(&service, &chain, &Values::default()), word);
+        }
+
+        let target = workdir.path().join("many.tar");
+        let chain = format!("{own}.export(path: \"{}\", platformVariants: [$arm])", target.display());
+        assert_eq!(text(&service, &chain, &values), target.to_string_lossy());
+        let names = listed(&std::fs::read(&target).expect("an archive"), "-tf");
+        assert!(names.contains(&"index.json".to_owned()) && !names.contains(&"manifest.json".to_owned()), "{names:?}");
+
+        let refused = error(&service, &format!("container.publish(address: \"{registry}/images/none\", platformVariants: [$empty])"), &values);
+        assert_eq!(refused["message"], "no containers to export");
+    }
+
+    #[test]
+    fn an_archive_is_written_for_its_owner_alone() {
+        let workdir = folder();
+        let Some((service, _)) = service(workdir.path()) else { return };
+        let container = r#"C.withNewFile(path: "/f", contents: "x").withEnvVariable(name: "NAME", value: "deep").withAnnotation(name: "a", value: "b")"#;
+        let target = workdir.path().join("new/deep/image.tar");
+        let chain = format!("{container}.export(path: \"new/$NAME/image.tar\", expand: true)");
+        assert_eq!(text(&service, &chain, &Values::default()), target.to_string_lossy());
+        let mode = |path: &Path| std::fs::metadata(path).expect("it is there").permissions().mode() & 0o7777;
+        assert_eq!((mode(&target), mode(&workdir.path().join("new")), mode(&workdir.path().join("new/deep"))), (0o600, 0o700, 0o700));
+
+        let archive = std::fs::read(&target).expect("an archive");
+        let names = listed(&archive, "-tf");
+        for name in ["oci-layout", "index.json", "manifest.json"] {
+            assert!(names.contains(&name.to_owned()), "{name} in {names:?}");
+        }
+        let index: Value = serde_json::from_slice(&member(&archive, "index.json")).expect("JSON");
+        assert_eq!(index["manifests"][0]["annotations"]["a"], "b");
+        let loaded: Value = serde_json::from_slice(&member(&archive, "manifest.json")).expect("JSON");
+        let config = loaded[0]["Config"].as_str().expect("a path");
+        let config: Value = serde_json::from_slice(&member(&archive, config)).expect("JSON");
+        assert!(config["config"]["Env"].as_array().expect("variables").contains(&json!("NAME=deep")), "{config}");
+
+        // An existing file gives way, an existing directory does not.
+        std::fs::write(workdir.path().join("there.tar"), "old").expect("written");
+        text(&service, &format!("{container}.export(path: \"there.tar\")"), &Values::default());
+        assert_ne!(std::fs::read(workdir.path().join("there.tar")).expect("an archive"), b"old");
+        for path in ["new", "not-there/"] {
+            let refused = error(&service, &format!("{container}.export(path: \"{path}\")"), &Values::default());
+            let shown = workdir.path().join(path.trim_end_matches('/'));
+            let expected = format!("destination {shown:?} is a directory; must be a file path unless allowParentDirPath is set");
+            assert_eq!(refused["message"], expected);
+        }
+    }
+
+    #[test]
+    fn a_failing_command_is_told_as_such_and_nothing_is_written() {
+        let workdir = folder();
+        let Some((service, registry)) = service(workdir.path()) else { return };
+        let failing = r#"C.withExec(args: ["sh", "-c", "echo why >&2; exit 3"])"#;
+        for end in ["export(path: \"x.tar\")".to_owned(), format!("publish(address: \"{registry}/images/failed\")")] {
+            let failure = error(&service, &format!("{failing}.{end}"), &Values::default());
+            assert_eq!((&failure["extensions"]["_type"], &failure["extensions"]["exitCode"]), (&json!("EXEC_ERROR"), &json!(3)));
+            assert_eq!(failure["extensions"]["stderr"], "why");
+        }
+        assert!(!workdir.path().join("x.tar").exists());
+        let bad = error(&service, "C.publish(address: \"Not A Name\")", &Values::default());
+        assert!(bad["message"].as_str().expect("a text").starts_with("failed to parse image address Not A Name: "), "{bad}");
+        let unreachable = error(&service, "C.publish(address: \"127.0.0.1:1/x\")", &Values::default());
+        assert!(unreachable["message"].as_str().expect("a text").contains("127.0.0.1:1"), "{unreachable}");
+    }
+
+    #[test]
+    fn a_login_opens_a_registry_for_the_session() {
+        let workdir = folder();
+        let Some((service, _)) = service(workdir.path()) else { return };
+        let Some(guarded) = Guarded::start() else { return };
+        let host = guarded.address();
+        let secrets: &[Let] = &[
+            ("right", "Secret", "setSecret(name: \"right\", plaintext: \"right-password\")"),
+            ("wrong", "Secret", "setSecret(name: \"wrong\", plaintext: \"wrong-password\")"),
+        ];
+        let values = evaluate(&service, secrets).expect("secrets");
+        let publish = |before: &str| format!("C.withLabel(name: \"l\", value: \"v\"){before}.publish(address: \"{host}/x:1\")");
+        let login = |secret: &str| format!(".withRegistryAuth(address: \"http://{host}/x:1\", username: \"{USER}\", secret: ${secret})");
+        let from = format!("container.from(address: \"{host}/x:1\").label(name: \"l\")");
+
+        let logout = format!(".withoutRegistryAuth(address: \"{host}\")");
+        for before in [String::new(), login("wrong"), format!("{}{logout}", login("right"))] {
+            let refused = error(&service, &publish(&before), &values);
+            let message = refused["message"].as_str().expect("a text");
+            assert!(message.contains(host) && message.contains("auth"), "{before}: {message}");
+            assert!(!message.contains(PASSWORD) && !message.contains("wrong-password"), "{message}");
+            assert!(!guarded.holds("x", "1"), "pushed after {before:?}");
+        }
+        let refused = error(&service, &from, &values);
+        assert!(refused["message"].as_str().expect("a text").contains("failed to resolve image"), "{refused}");
+
+        // The same call as before the logout logs in again, and the failures are not remembered.
+        let reference = text(&service, &publish(&login("right")), &values);
+        assert!(reference.starts_with(&format!("{host}/x:1@sha256:")), "{reference}");
+        assert!(guarded.holds("x", "1"));
+        assert_eq!(text(&service, &from, &values), "v");
+        let run = format!("container.from(address: \"{host}/x:1\").withExec(args: [\"echo\", \"ran\"]).stdout");
+        assert_eq!(text(&service, &run, &values), "ran\n");
+
+        let strange = error(&service, "container.withoutRegistryAuth(address: \"\").id", &values);
+        assert_eq!(strange["message"], "failed parsing [], expected address format: [registrydomain.extension]");
+    }
+}
