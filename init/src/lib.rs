@@ -101,6 +101,9 @@ pub const UNEXPECTED_SUCCESS_STATUS: u8 = 1;
 /// Version of the helper's behaviour.
 const BEHAVIOUR: u32 = 1;
 
+/// Architectures, named as OCI does, for which this release has a helper.
+pub const ARCHITECTURES: &[&str] = &["amd64"];
+
 /// Id of the secret whose content is the helper for an architecture, named as OCI does (`amd64`, `arm64`).
 ///
 /// It is in the key of every exec: a release that changes it throws away all that its users have cached.

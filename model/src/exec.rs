@@ -12,7 +12,7 @@ use crate::container::MountKind;
 use crate::tree::llb_platform;
 use crate::{Container, DEFAULT_PATH, Directory, Invalid, Secret, Sharing, Tree};
 
-pub use treenail_init::Expect;
+pub use treenail_init::{ARCHITECTURES as HELPER_ARCHITECTURES, Expect};
 
 /// Variable that puts the ids of cache volumes into the cache key: the daemon itself leaves them out
 /// (`mechanisms.md` 4). The helper removes variables of this prefix before the command starts.

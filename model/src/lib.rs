@@ -24,7 +24,7 @@ pub use cache::{CacheVolume, Sharing};
 pub use config::{DEFAULT_PATH, Environment, ImageConfig, InvalidImageConfig, ParsedImage, parse_image};
 pub use container::{Container, ExposedPort, Located, Mount, MountKind, SecretUse};
 pub use directory::{CopyFilter, Directory};
-pub use exec::{ExecOptions, ExecOutput, Expect};
+pub use exec::{ExecOptions, ExecOutput, Expect, HELPER_ARCHITECTURES};
 pub use file::File;
 pub use image::{Compression, Image, ImageFormat, MediaTypes, PushTarget, registry_host};
 pub use inline::{INLINE_LIMIT, INLINE_PATH, InlineImage};

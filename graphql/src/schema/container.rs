@@ -5,7 +5,7 @@ use std::sync::Arc;
 use treenail_call::{Argument, Literal, NewCall};
 use treenail_engine::{Cause, Resolved, Rule, Stream};
 use treenail_model::{
-    CacheVolume, Container, Directory, ExecOptions, ExecOutput, Expect, ExposedPort, File, Located,
+    CacheVolume, Container, Directory, ExecOptions, ExecOutput, Expect, ExposedPort, File, HELPER_ARCHITECTURES, Located,
     MountKind, Object, Owner, Secret, SecretUse, Sharing, Value,
 };
 
@@ -487,6 +487,19 @@ async fn with_exec(this: Arc<Container>, args: WithExec, _: Call) -> Outcome {
             "Container.withExec(insecureRootCapabilities:)",
             "privileged commands are not in this release; run the command without it",
         ));
+    }
+    if !HELPER_ARCHITECTURES.contains(&this.platform.architecture.as_str()) {
+        return Err(Cause::Unsupported {
+            field: "Container.withExec".to_owned(),
+            capability: format!("helper for {}", this.platform.architecture),
+            since: String::new(),
+            hint: format!(
+                "this release runs commands on {} only, and this container is for {}; ask for the image of another \
+                 platform with container(platform:)",
+                HELPER_ARCHITECTURES.join(", "),
+                this.platform
+            ),
+        });
     }
     let command = args
         .args

@@ -111,6 +111,10 @@ async fn errors_keep_their_shape() {
             r#"{"errors":[{"message":"Container.asService is not supported: `Container.asService` is not in this release of Treenail; `treenail doctor` lists what is","path":["container","asService"],"extensions":{"code":"UNSUPPORTED","field":"Container.asService","capability":"treenail","since":""}}],"data":null}"#,
         ),
         (
+            "{container(platform:\"linux/s390x\"){withExec(args:[\"x\"]){id}}}",
+            r#"{"errors":[{"message":"Container.withExec is not supported: this release runs commands on amd64 only, and this container is for linux/s390x; ask for the image of another platform with container(platform:)","path":["container","withExec"],"extensions":{"code":"UNSUPPORTED","field":"Container.withExec","capability":"helper for s390x","since":""}}],"data":null}"#,
+        ),
+        (
             "{host{directory(path:\"missing\"){id}}}",
             r#"{"errors":[{"message":"lstat /made/up/missing: no such file or directory [traceparent:00000000000000000000000000000000-0000000000000000]","path":["host","directory"]}],"data":null}"#,
         ),
