@@ -242,7 +242,7 @@ mod tests {
     #[test]
     fn an_image_is_one_container_a_platform() {
         let empty = Arc::new(Container::new(Platform::parse("linux/amd64").unwrap()));
-        assert_eq!(Image::new(&empty, &[empty.clone()]).unwrap_err().0, "no containers to export");
+        assert_eq!(Image::new(&empty, std::slice::from_ref(&empty)).unwrap_err().0, "no containers to export");
         let first = Arc::new(container("linux/amd64").with_config(|config| config.user = "first".into()));
         let image = Image::new(&first, &[container("linux/amd64"), container("linux/arm/v7"), empty]).unwrap();
         let platforms: Vec<_> = image.containers().iter().map(|container| container.platform.to_string()).collect();
