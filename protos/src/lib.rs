@@ -5,11 +5,7 @@
 //! ([`std::collections::BTreeMap`]), so that the same message always gives the same bytes.
 
 /// LLB: BuildKit's graph language, `solver/pb/ops.proto`.
-#[allow(
-    missing_docs,
-    clippy::all,
-    reason = "generated code; the .proto file carries the words"
-)]
+#[allow(missing_docs, clippy::all, reason = "generated code; the .proto file carries the words")]
 pub mod pb {
     include!(concat!(env!("OUT_DIR"), "/pb.rs"));
 }
@@ -17,22 +13,14 @@ pub mod pb {
 /// Descriptions and transfer of files, `github.com/tonistiigi/fsutil`.
 pub mod fsutil {
     /// `Stat` and `Packet`.
-    #[allow(
-        missing_docs,
-        clippy::all,
-        reason = "generated code; the .proto file carries the words"
-    )]
+    #[allow(missing_docs, clippy::all, reason = "generated code; the .proto file carries the words")]
     pub mod types {
         include!(concat!(env!("OUT_DIR"), "/fsutil.types.rs"));
     }
 }
 
 /// Call IDs, proto package `dagger`: `call/call.proto`.
-#[allow(
-    missing_docs,
-    clippy::all,
-    reason = "generated code; the .proto file carries the words"
-)]
+#[allow(missing_docs, clippy::all, reason = "generated code; the .proto file carries the words")]
 pub mod call {
     include!(concat!(env!("OUT_DIR"), "/dagger.rs"));
 }
@@ -42,11 +30,7 @@ pub mod moby {
     /// Packages `moby.buildkit.*`.
     pub mod buildkit {
         /// The daemon's control service.
-        #[allow(
-            missing_docs,
-            clippy::all,
-            reason = "generated code; the .proto file carries the words"
-        )]
+        #[allow(missing_docs, clippy::all, reason = "generated code; the .proto file carries the words")]
         pub mod v1 {
             include!(concat!(env!("OUT_DIR"), "/moby.buildkit.v1.rs"));
 
@@ -70,11 +54,7 @@ pub mod moby {
         /// Secrets, `session/secrets`.
         pub mod secrets {
             /// Version 1.
-            #[allow(
-                missing_docs,
-                clippy::all,
-                reason = "generated code; the .proto file carries the words"
-            )]
+            #[allow(missing_docs, clippy::all, reason = "generated code; the .proto file carries the words")]
             pub mod v1 {
                 include!(concat!(env!("OUT_DIR"), "/moby.buildkit.secrets.v1.rs"));
             }
@@ -83,11 +63,7 @@ pub mod moby {
     /// File sync and registry credentials, `session/filesync` and `session/auth`.
     pub mod filesync {
         /// Version 1.
-        #[allow(
-            missing_docs,
-            clippy::all,
-            reason = "generated code; the .proto file carries the words"
-        )]
+        #[allow(missing_docs, clippy::all, reason = "generated code; the .proto file carries the words")]
         pub mod v1 {
             include!(concat!(env!("OUT_DIR"), "/moby.filesync.v1.rs"));
         }
@@ -95,11 +71,7 @@ pub mod moby {
     /// Forwarded sockets, `session/sshforward`.
     pub mod sshforward {
         /// Version 1.
-        #[allow(
-            missing_docs,
-            clippy::all,
-            reason = "generated code; the .proto file carries the words"
-        )]
+        #[allow(missing_docs, clippy::all, reason = "generated code; the .proto file carries the words")]
         pub mod v1 {
             include!(concat!(env!("OUT_DIR"), "/moby.sshforward.v1.rs"));
         }
@@ -113,11 +85,7 @@ pub mod containerd {
         /// The content store.
         pub mod content {
             /// Version 1.
-            #[allow(
-                missing_docs,
-                clippy::all,
-                reason = "generated code; the .proto file carries the words"
-            )]
+            #[allow(missing_docs, clippy::all, reason = "generated code; the .proto file carries the words")]
             pub mod v1 {
                 include!(concat!(env!("OUT_DIR"), "/containerd.services.content.v1.rs"));
             }
@@ -126,11 +94,7 @@ pub mod containerd {
 }
 
 /// Typed details of failures, `solver/errdefs/errdefs.proto`.
-#[allow(
-    missing_docs,
-    clippy::all,
-    reason = "generated code; the .proto file carries the words"
-)]
+#[allow(missing_docs, clippy::all, reason = "generated code; the .proto file carries the words")]
 pub mod errdefs {
     include!(concat!(env!("OUT_DIR"), "/errdefs.rs"));
 }
@@ -138,11 +102,7 @@ pub mod errdefs {
 /// How gRPC carries a failure.
 pub mod google {
     /// `Status`.
-    #[allow(
-        missing_docs,
-        clippy::all,
-        reason = "generated code; the .proto file carries the words"
-    )]
+    #[allow(missing_docs, clippy::all, reason = "generated code; the .proto file carries the words")]
     pub mod rpc {
         include!(concat!(env!("OUT_DIR"), "/google.rpc.rs"));
     }
