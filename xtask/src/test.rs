@@ -89,7 +89,10 @@ fn prepare(report: &mut Report, sdk: bool) -> Option<(Kit, Option<PathBuf>)> {
 }
 
 fn pure(report: &mut Report, skips: &Path) {
-    report.step("format", |_| watch(&mut cargo(&["fmt", "--all", "--check"])));
+    report.step("format", |_| {
+        watch(&mut cargo(&["fmt", "--all", "--", "--check", "--files-with-diff"]))
+            .context("`cargo fmt --all` mends it")
+    });
     report.step("lints", |_| {
         watch(&mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
     });
