@@ -4,15 +4,20 @@
 //! Invariant: nothing here is async, reads a clock, an environment or a disk. What needs the world (an image's
 //! configuration, an account file) is fetched by the engine first and handed in.
 
+mod address;
+mod archive;
 mod cache;
 mod config;
 mod container;
 mod directory;
+mod envfile;
+mod error_value;
 mod exec;
 pub mod expand;
 mod file;
 mod image;
 mod inline;
+mod json_value;
 mod owner;
 pub mod paths;
 mod platform;
@@ -20,14 +25,19 @@ mod secret;
 mod tree;
 mod value;
 
+pub use address::{Address, SecretAddress};
+pub use archive::{Archive, BlobSpan, FoundImage, InvalidArchive, Need, Step, TarWalk};
 pub use cache::{CacheVolume, Sharing};
 pub use config::{DEFAULT_PATH, Environment, ImageConfig, InvalidImageConfig, ParsedImage, parse_image};
 pub use container::{Container, ExposedPort, Located, Mount, MountKind, SecretUse};
 pub use directory::{CopyFilter, Directory};
+pub use envfile::{ClientEnvironment, EnvFile, EnvFileError};
+pub use error_value::{ErrorValue, ReportedError};
 pub use exec::{ExecOptions, ExecOutput, Expect, HELPER_ARCHITECTURES};
 pub use file::File;
 pub use image::{Compression, Image, ImageFormat, MediaTypes, PushTarget, registry_host};
-pub use inline::{INLINE_LIMIT, INLINE_PATH, InlineImage};
+pub use inline::{INLINE_LIMIT, INLINE_PATH, InlineImage, LayerImage, archive_frame, sha256};
+pub use json_value::{JSON_DEPTH, JSON_LIMIT, JsonValue};
 pub use owner::{Owner, OwnerError, OwnerText, Principal};
 pub use platform::{Platform, PlatformError};
 pub use secret::Secret;

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::{CacheVolume, Container, Directory, ExposedPort, File, Secret};
+use crate::{
+    Address, CacheVolume, Container, Directory, EnvFile, ErrorValue, ExposedPort, File, JsonValue, ReportedError, Secret,
+};
 
 /// What a call answers. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -65,6 +67,16 @@ pub enum Object {
     Port(Arc<ExposedPort>),
     /// What is known of a file without reading it.
     Stat(Arc<Stat>),
+    /// Variables as in a `.env` file.
+    EnvFile(Arc<EnvFile>),
+    /// A JSON value.
+    JsonValue(Arc<JsonValue>),
+    /// A failure that a function reports.
+    ReportedError(Arc<ReportedError>),
+    /// One value of a reported failure.
+    ErrorValue(Arc<ErrorValue>),
+    /// A text that names something elsewhere.
+    Address(Arc<Address>),
 }
 
 impl Object {
@@ -82,6 +94,11 @@ impl Object {
             Self::Label(..) => "Label",
             Self::Port(_) => "Port",
             Self::Stat(_) => "Stat",
+            Self::EnvFile(_) => "EnvFile",
+            Self::JsonValue(_) => "JSONValue",
+            Self::ReportedError(_) => "Error",
+            Self::ErrorValue(_) => "ErrorValue",
+            Self::Address(_) => "Address",
         }
     }
 }
@@ -103,7 +120,8 @@ macro_rules! into_value {
 
 into_value! {
     Container => Container, Directory => Directory, File => File, Secret => Secret, CacheVolume => CacheVolume,
-    ExposedPort => Port, Stat => Stat,
+    ExposedPort => Port, Stat => Stat, EnvFile => EnvFile, JsonValue => JsonValue,
+    ReportedError => ReportedError, ErrorValue => ErrorValue, Address => Address,
 }
 
 impl From<Object> for Value {

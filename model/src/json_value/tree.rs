@@ -226,7 +226,7 @@ mod tests {
     fn numbers_are_written_as_go_writes_them() {
         for (text, expected) in [
             ("1", "1"),
-            ("-0", "0"),
+            ("-0", "-0"),
             ("-0.0", "-0"),
             ("1.50", "1.5"),
             ("1e20", "100000000000000000000"),
