@@ -19,7 +19,7 @@ fn again(bench: &Bench) -> Result<Measured> {
     session.ask(&document)?;
     let times = (0..bench.rounds.max(21)).map(|_| Ok(milliseconds(session.ask(&document)?)));
     let samples = Samples::new(times.collect::<Result<_>>()?)?;
-    session.finish("100 execs cold")?;
+    session.finish(Some("100 execs cold"))?;
     Ok(Measured::alone(samples))
 }
 
@@ -42,17 +42,24 @@ fn pure_call(bench: &Bench) -> Result<Measured> {
     // Loads what the first request loads.
     session.ask(&pure_chain(1, 0))?;
     let each = |took: Duration, count: u32| took.as_secs_f64() * 1e6 / f64::from(count);
-    let mut round = 0;
+    let before = session.memory("VmRSS:")?;
+    let (mut round, mut asked) = (0, 0_u32);
     let mut measure = |count: u32| {
         let times = (0..bench.rounds.max(7)).map(|_| {
             round += 1;
+            asked += count;
             Ok(each(session.ask(&pure_chain(count, round))?, count))
         });
         Samples::new(times.collect::<Result<_>>()?)
     };
     let ours = measure(PURE_CALLS)?;
     let long = measure(MANY_PURE_CALLS)?;
-    session.finish("pure chains")?;
+    let after = session.memory("VmRSS:")?;
+    session.finish(None)?;
     Ok(Measured::alone(ours)
-        .with_note(format!("of {PURE_CALLS} calls; of {MANY_PURE_CALLS}: {:.1} us", long.median())))
+        .with_note(format!("of {PURE_CALLS} calls; of {MANY_PURE_CALLS}: {:.1} us", long.median()))
+        .with_note(format!(
+            "memory of a session that keeps each: {:.1} kB a call",
+            (after - before) * 1e3 / f64::from(asked)
+        )))
 }

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use treenail_llb::Output;
 
 use super::counter::Counter;
-use super::measure::{Measured, in_turns};
+use super::measure::{Measured, Samples, in_turns, milliseconds};
 use super::session::{Phases, Session, whole};
 use super::{Aim, Bench, Case, peer};
 
@@ -33,7 +33,7 @@ fn cached(bench: &Bench, count: usize, rounds: usize) -> Result<Measured> {
     let (our_salt, their_salt) = (bench.salt(), bench.salt());
     let document = chain(count, &our_salt);
     let build = peer::Build::new(bench, &graph(count, &their_salt)?, &[])?;
-    let what = format!("{count} execs cached");
+    let what = format!("execs cached: {count}");
     whole(bench, &what, &document)?;
     build.run()?;
     let mut phases = Vec::new();
@@ -61,16 +61,29 @@ fn many_cold(bench: &Bench) -> Result<Measured> {
     // The image is there on both sides before the clock starts.
     cached(bench, 1, 1)?;
     let mut phases = Vec::new();
+    // What people do next is to run the same again; the daemon may still be busy with what it has just stored.
+    let (mut our_next, mut their_next) = (Vec::new(), Vec::new());
     let times = in_turns(
         bench.rounds,
         |_| {
-            let took = whole(bench, "100 execs cold", &chain(100, &bench.salt()))?;
+            let document = chain(100, &bench.salt());
+            let took = whole(bench, "100 execs cold", &document)?;
             phases.push(took);
+            our_next.push(milliseconds(whole(bench, "100 execs cached", &document)?.total()));
             Ok(took.total())
         },
-        |_| peer::Build::new(bench, &graph(100, &bench.salt())?, &[])?.run(),
+        |_| {
+            let build = peer::Build::new(bench, &graph(100, &bench.salt())?, &[])?;
+            let took = build.run()?;
+            their_next.push(milliseconds(build.run()?));
+            Ok(took)
+        },
     )?;
-    Ok(Measured::pair(&times).with_note(Phases::note(&phases)))
+    let (ours, theirs) = (Samples::new(our_next)?.median(), Samples::new(their_next)?.median());
+    Ok(Measured::pair(&times).with_note(Phases::note(&phases)).with_note(format!(
+        "the same at once after: treenail {ours:.1} ms, buildctl {theirs:.1} ms, ratio {:.2}",
+        ours / theirs
+    )))
 }
 
 /// How many solves a fresh session needs for a chain that the daemon has.
@@ -83,11 +96,11 @@ fn many_counted(bench: &Bench) -> Result<Measured> {
     session.ask(&document)?;
     // Opening the session is a solve without a definition, and not counted.
     let solves = counter.count("Solve") - before;
-    session.finish("100 execs cached")?;
+    session.finish(Some("100 execs cached"))?;
     if bench.trace {
         crate::say()(&format!("requests of one session with 100 cached execs\n{}", counter.timeline()));
     }
     let solves = u32::try_from(solves).context("a number of solves")?;
-    Ok(Measured::alone(super::Samples::one(f64::from(solves)))
+    Ok(Measured::alone(Samples::one(f64::from(solves)))
         .with_note(format!("all requests of the session: {}", counter.summary())))
 }

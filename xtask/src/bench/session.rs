@@ -120,13 +120,15 @@ impl<'a> Session<'a> {
         Ok(kibibytes * 1024.0 / 1e6)
     }
 
-    /// Ends the session as an SDK does.
+    /// Ends the session as an SDK does. `what` it did names the peak of memory, if it is work as pipelines do it.
     ///
     /// # Errors
     /// When it does not end, or not well.
-    pub(super) fn finish(mut self, what: &str) -> Result<Phases> {
+    pub(super) fn finish(mut self, what: Option<&str>) -> Result<Phases> {
         let ask = self.started.elapsed().saturating_sub(self.start);
-        self.bench.note_peak(self.memory("VmHWM:")?, what);
+        if let Some(what) = what {
+            self.bench.note_peak(self.memory("VmHWM:")?, what);
+        }
         let begin = Instant::now();
         drop(self.input.take());
         while begin.elapsed() < LIMIT {
@@ -153,7 +155,7 @@ impl Drop for Session<'_> {
 pub(super) fn whole(bench: &Bench, what: &str, document: &str) -> Result<Phases> {
     let mut session = Session::start(bench)?;
     session.ask(document)?;
-    session.finish(what)
+    session.finish(Some(what))
 }
 
 fn first_line(child: &mut Child) -> Result<(u16, String)> {
