@@ -127,12 +127,19 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    match Limited::new(body, BODY_LIMIT).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(text_error(
+    let too_large = || {
+        text_error(
             StatusCode::PAYLOAD_TOO_LARGE,
             &format!("request body is too large: the limit is {BODY_LIMIT} bytes"),
-        )),
+        )
+    };
+    // What announces itself as too large is not waited for.
+    if body.size_hint().lower() > BODY_LIMIT as u64 {
+        return Err(too_large());
+    }
+    match Limited::new(body, BODY_LIMIT).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
         Err(_) => Err(text_error(StatusCode::BAD_REQUEST, "request body ended early")),
     }
 }
