@@ -49,8 +49,11 @@ impl Service {
         change(&mut command);
         let mut child = command.spawn().expect("the program starts");
         let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line of parameters");
-        let parameters: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"));
+        BufReader::new(child.stdout.take().expect("piped"))
+            .read_line(&mut line)
+            .expect("a line of parameters");
+        let parameters: Value =
+            serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"));
         Self {
             child,
             port: parameters["port"].as_u64().and_then(|port| u16::try_from(port).ok()).expect("a port"),
@@ -61,6 +64,16 @@ impl Service {
     /// Process id of the session.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The port that it listens at.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The token that it wants.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
     }
 
     /// Posts a document without variables.
@@ -101,7 +114,8 @@ fn parse(answer: &[u8]) -> Answer {
     let mut body = Vec::new();
     if head.contains("transfer-encoding: chunked") {
         while let Some(end) = rest.windows(2).position(|window| window == b"\r\n") {
-            let size = usize::from_str_radix(String::from_utf8_lossy(&rest[..end]).trim(), 16).expect("a chunk size");
+            let size = usize::from_str_radix(String::from_utf8_lossy(&rest[..end]).trim(), 16)
+                .expect("a chunk size");
             if size == 0 {
                 break;
             }
