@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::stream::{FuturesUnordered, StreamExt};
 use treenail_bridge::{Error as BridgeError, Ref};
-use treenail_model::{Directory, File, FileType, Stat, paths};
+use treenail_model::{Directory, File, FileType, Owner, Stat, paths};
 
 use crate::{Cause, Engine};
 
@@ -115,6 +115,20 @@ impl Engine {
             Err(BridgeError::TooLarge { size, limit }) => {
                 Err(Cause::invalid(format!("file size {size} exceeds limit {limit}")))
             }
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// Permission bits and owner of a file.
+    ///
+    /// # Errors
+    /// The file is missing; what evaluating gives.
+    pub async fn mode_and_owner(&self, file: &File) -> Result<(u32, Owner), Cause> {
+        let missing = || Cause::invalid(format!("stat {}: no such file or directory", file.name()));
+        let reference = self.solve(&file.tree).await?.ok_or_else(missing)?;
+        match self.0.bridge.stat_file(&reference, &file.path).await {
+            Ok(stat) => Ok((stat.permissions(), Owner { uid: stat.uid, gid: stat.gid })),
+            Err(BridgeError::NotFound { .. }) => Err(missing()),
             Err(other) => Err(other.into()),
         }
     }

@@ -103,6 +103,9 @@ pub trait Host: Send + Sync + 'static {
     /// What the file system said.
     async fn find_up(&self, name: &str) -> Result<Option<String>, HostError>;
 
+    /// A variable of the client's environment.
+    fn variable(&self, name: &str) -> Option<String>;
+
     /// Reads a secret from its provider.
     ///
     /// # Errors

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use treenail_call::{CallId, Digest, Literal};
 use treenail_engine::{Cause, Engine, Request, Resolved, Rule};
-use treenail_model::{CacheVolume, Container, Directory, ExposedPort, File, Object, Secret, Stat};
+use treenail_model::{
+    Address, CacheVolume, Container, Directory, EnvFile, ErrorValue, ExposedPort, File, JsonValue, Object, ReportedError, Secret, Stat,
+};
 
 /// What a field function answers.
 pub(crate) type Outcome = Result<Resolved, Cause>;
@@ -132,6 +134,11 @@ receiver!(Arc<Secret>, "Secret", Object::Secret(value) => value);
 receiver!(Arc<CacheVolume>, "CacheVolume", Object::CacheVolume(value) => value);
 receiver!(Arc<ExposedPort>, "Port", Object::Port(value) => value);
 receiver!(Arc<Stat>, "Stat", Object::Stat(value) => value);
+receiver!(Arc<EnvFile>, "EnvFile", Object::EnvFile(value) => value);
+receiver!(Arc<JsonValue>, "JSONValue", Object::JsonValue(value) => value);
+receiver!(Arc<ReportedError>, "Error", Object::ReportedError(value) => value);
+receiver!(Arc<ErrorValue>, "ErrorValue", Object::ErrorValue(value) => value);
+receiver!(Arc<Address>, "Address", Object::Address(value) => value);
 receiver!(EnvVariable, "EnvVariable", Object::EnvVariable(name, value) => Self(name, value));
 receiver!(Label, "Label", Object::Label(name, value) => Self(name, value));
 
@@ -234,6 +241,11 @@ impl FromLiteral for String {
     }
 }
 
+/// JSON as text; it is read only where a field says so.
+pub(crate) struct JsonText(pub(crate) Arc<str>);
+
+scalar!(JsonText, "JSON", Literal::String(value) => Self(value.clone()));
+
 /// An enum's member, by its value.
 macro_rules! member {
     ($type:ty, $name:literal, { $($member:literal => $value:expr),* $(,)? }) => {
@@ -318,3 +330,5 @@ object_argument!(Directory, "DirectoryID");
 object_argument!(File, "FileID");
 object_argument!(Secret, "SecretID");
 object_argument!(CacheVolume, "CacheVolumeID");
+object_argument!(EnvFile, "EnvFileID");
+object_argument!(JsonValue, "JSONValueID");

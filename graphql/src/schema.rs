@@ -4,12 +4,16 @@ use std::collections::HashMap;
 
 use crate::binding::Binding;
 
+mod address;
 mod container;
 mod directory;
+mod envfile;
+mod error_value;
 mod file;
 mod files;
 mod host;
 mod image;
+mod json_value;
 mod query;
 mod secret;
 mod values;
@@ -20,11 +24,15 @@ mod values;
 /// A field bound twice is a mistake of ours.
 pub(crate) fn bindings() -> HashMap<(&'static str, &'static str), Binding> {
     let families = [
+        address::bindings(),
         container::bindings(),
         directory::bindings(),
+        envfile::bindings(),
+        error_value::bindings(),
         file::bindings(),
         host::bindings(),
         image::bindings(),
+        json_value::bindings(),
         query::bindings(),
         secret::bindings(),
         values::bindings(),

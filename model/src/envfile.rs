@@ -1,8 +1,8 @@
 //! Variables as in a `.env` file: raw entries in order, evaluated when they are asked for.
 //!
 //! A value may refer to other entries and to the environment of the client, which is handed in as a function.
-//! Invariant: evaluation is bounded in depth ([`DEPTH_LIMIT`]), in references ([`REFERENCE_LIMIT`]) and in bytes
-//! ([`BYTE_LIMIT`]), so cycles end and doubling references cannot fill the memory.
+//! Invariant: evaluation is bounded in depth ([`ENVFILE_DEPTH_LIMIT`]), in references ([`ENVFILE_REFERENCE_LIMIT`]) and in bytes
+//! ([`ENVFILE_BYTE_LIMIT`]), so cycles end and doubling references cannot fill the memory.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,16 +14,16 @@ mod assignment;
 use assignment::{Assignment, Condition, Piece};
 
 /// Most bytes of one text of variables, and of one value.
-pub const TEXT_LIMIT: usize = 4 << 20;
+pub const ENVFILE_TEXT_LIMIT: usize = 4 << 20;
 
 /// Most references inside references, and defaults inside defaults.
-pub const DEPTH_LIMIT: usize = 48;
+pub const ENVFILE_DEPTH_LIMIT: usize = 48;
 
 /// Most references followed for one answer.
-pub const REFERENCE_LIMIT: usize = 100_000;
+pub const ENVFILE_REFERENCE_LIMIT: usize = 100_000;
 
 /// Most bytes made for one answer.
-pub const BYTE_LIMIT: usize = 16 << 20;
+pub const ENVFILE_BYTE_LIMIT: usize = 16 << 20;
 
 /// The environment of the client that asks.
 pub type ClientEnvironment<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -219,8 +219,8 @@ impl EnvFile {
 }
 
 fn check_size(entry: &str, text: &str) -> Result<(), EnvFileError> {
-    if text.len() > TEXT_LIMIT {
-        return Err(EnvFileError::Limit { entry: entry.into(), what: "text", limit: TEXT_LIMIT });
+    if text.len() > ENVFILE_TEXT_LIMIT {
+        return Err(EnvFileError::Limit { entry: entry.into(), what: "text", limit: ENVFILE_TEXT_LIMIT });
     }
     Ok(())
 }
@@ -281,8 +281,8 @@ impl<'a> Evaluation<'a> {
             strict,
             busy: Vec::new(),
             depth: 0,
-            references: REFERENCE_LIMIT,
-            bytes: BYTE_LIMIT,
+            references: ENVFILE_REFERENCE_LIMIT,
+            bytes: ENVFILE_BYTE_LIMIT,
         }
     }
 
@@ -371,7 +371,7 @@ impl<'a> Evaluation<'a> {
     /// itself leads nowhere stands for nothing.
     fn reference(&mut self, entry: &Arc<str>, name: &str) -> Result<Option<String>, EnvFileError> {
         let limit = |what, limit| EnvFileError::Limit { entry: entry.clone(), what, limit };
-        self.references = self.references.checked_sub(1).ok_or_else(|| limit("references", REFERENCE_LIMIT))?;
+        self.references = self.references.checked_sub(1).ok_or_else(|| limit("references", ENVFILE_REFERENCE_LIMIT))?;
         match self.entries.get(name) {
             Some(value) if !self.busy.iter().any(|busy| &**busy == name) => {
                 self.deeper(entry)?;
@@ -391,8 +391,8 @@ impl<'a> Evaluation<'a> {
     }
 
     fn deeper(&mut self, entry: &Arc<str>) -> Result<(), EnvFileError> {
-        if self.depth == DEPTH_LIMIT {
-            return Err(EnvFileError::Limit { entry: entry.clone(), what: "depth of references", limit: DEPTH_LIMIT });
+        if self.depth == ENVFILE_DEPTH_LIMIT {
+            return Err(EnvFileError::Limit { entry: entry.clone(), what: "depth of references", limit: ENVFILE_DEPTH_LIMIT });
         }
         self.depth += 1;
         Ok(())
@@ -402,7 +402,7 @@ impl<'a> Evaluation<'a> {
         self.bytes = self.bytes.checked_sub(bytes).ok_or_else(|| EnvFileError::Limit {
             entry: entry.clone(),
             what: "text",
-            limit: BYTE_LIMIT,
+            limit: ENVFILE_BYTE_LIMIT,
         })?;
         Ok(())
     }

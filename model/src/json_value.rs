@@ -173,7 +173,7 @@ impl JsonValue {
         if let Some((last, way)) = path.split_last() {
             let mut at = &mut root;
             for key in way {
-                at = at.entry(key.clone()).or_insert(Json::Null).into_members();
+                at = at.entry(key.clone()).or_insert(Json::Null).members_mut();
             }
             at.insert(last.clone(), value.json()?);
         }

@@ -21,6 +21,7 @@ mod json_value;
 mod owner;
 pub mod paths;
 mod platform;
+mod replace;
 mod secret;
 mod tree;
 mod value;
@@ -31,7 +32,10 @@ pub use cache::{CacheVolume, Sharing};
 pub use config::{DEFAULT_PATH, Environment, ImageConfig, InvalidImageConfig, ParsedImage, parse_image};
 pub use container::{Container, ExposedPort, Located, Mount, MountKind, SecretUse};
 pub use directory::{CopyFilter, Directory};
-pub use envfile::{ClientEnvironment, EnvFile, EnvFileError};
+pub use envfile::{
+    ClientEnvironment, ENVFILE_BYTE_LIMIT, ENVFILE_DEPTH_LIMIT, ENVFILE_REFERENCE_LIMIT, ENVFILE_TEXT_LIMIT, EnvFile,
+    EnvFileError,
+};
 pub use error_value::{ErrorValue, ReportedError};
 pub use exec::{ExecOptions, ExecOutput, Expect, HELPER_ARCHITECTURES};
 pub use file::File;
@@ -40,6 +44,7 @@ pub use inline::{INLINE_LIMIT, INLINE_PATH, InlineImage, LayerImage, archive_fra
 pub use json_value::{JSON_DEPTH, JSON_LIMIT, JsonValue};
 pub use owner::{Owner, OwnerError, OwnerText, Principal};
 pub use platform::{Platform, PlatformError};
+pub use replace::{REPLACED_LIMIT, Replacement};
 pub use secret::Secret;
 pub use tree::{Tree, image_reference};
 pub use value::{FileType, Object, Stat, Value};

@@ -111,6 +111,10 @@ impl Host for LocalHost {
         .await
     }
 
+    fn variable(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+
     async fn read_secret(&self, uri: &str) -> Result<Bytes, HostError> {
         self.secrets.read(uri).await
     }

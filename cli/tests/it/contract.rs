@@ -21,17 +21,13 @@ mod daemon {
 
     /// Cases on fields that this release answers with `UNSUPPORTED`. A case that is answered all the same fails
     /// the test: then it belongs to the others.
-    const UNSUPPORTED_FAMILIES: &[&str] = &["svc-", "git-", "addr-", "ef-", "cs-", "js-"];
+    const UNSUPPORTED_FAMILIES: &[&str] = &["svc-", "git-", "cs-"];
 
     /// Single cases of other families on such fields.
     const UNSUPPORTED: &[&str] = &[
-        "ctr-envfile",
         "dir-digest",
         "dir-empty",
         "file-digest",
-        "id-json",
-        "id-envfile",
-        
     ];
 
     /// Single cases of unsupported families on fields that are built.

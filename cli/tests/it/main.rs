@@ -11,3 +11,4 @@ mod host;
 mod chains;
 mod images;
 mod registry;
+mod values;

@@ -10,6 +10,7 @@ use treenail_model::{
 };
 
 use super::files::{self, CopyPatterns, ExistsType};
+use super::secret::check_provider;
 use crate::binding::{Binding, Call, NoArguments, Outcome, arguments, field, member};
 
 /// The permissions argument as bits.
@@ -413,6 +414,7 @@ fn mounts() -> Vec<Binding> {
             Ok(this.with_mount(&path, MountKind::Temp { size }).into())
         }),
         field("withMountedSecret", |this: This, a: MountSecret, call: Call| async move {
+            check_provider(&a.source)?;
             let target = absolute(&this, &a.path, a.expand)?;
             let owner = call.engine.owner_in(&this, &a.owner).await?.unwrap_or(Owner { uid: 0, gid: 0 });
             let secret =
@@ -422,8 +424,9 @@ fn mounts() -> Vec<Binding> {
         field("withoutMount", |this: This, a: PathArgument, _| async move {
             Ok(this.without_mount(&absolute(&this, &a.path, a.expand)?).into())
         }),
-        field("withSecretVariable", |this: This, a: SecretVariable, _| {
-            done(this.with_secret_variable(&a.name, (*a.secret).clone()))
+        field("withSecretVariable", |this: This, a: SecretVariable, _| async move {
+            check_provider(&a.secret)?;
+            done(this.with_secret_variable(&a.name, (*a.secret).clone())).await
         }),
         field("withoutSecretVariable", |this: This, a: Name, _| done(this.without_secret_variable(&a.name))),
     ]

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use treenail_engine::{Cause, ExportTarget};
-use treenail_model::{Directory, File, Tree, Value};
+use treenail_model::{Directory, File, Replacement, Tree, Value};
 
 use super::directory::numeric_owner;
 use super::files;
@@ -16,6 +16,12 @@ arguments!(Contents { offset: Option<i64> = "offsetLines", limit: Option<i64> = 
 arguments!(Name { name: String = "name" });
 arguments!(Timestamp { timestamp: i64 = "timestamp" });
 arguments!(Chown { owner: String = "owner" });
+arguments!(Replaced {
+    search: String = "search",
+    replacement: String = "replacement",
+    all: bool = "all",
+    first_from: Option<i64> = "firstFrom",
+});
 arguments!(Export { path: String = "path", allow_parent: bool = "allowParentDirPath" });
 
 pub(super) fn bindings() -> Vec<Binding> {
@@ -49,6 +55,7 @@ pub(super) fn bindings() -> Vec<Binding> {
             let owner = numeric_owner(&a.owner)?.ok_or_else(|| Cause::invalid("owner cannot be empty"))?;
             Ok(this.with_owner(owner).into())
         }),
+        field("withReplaced", with_replaced),
         field("export", export).never_remembered(),
     ]
 }
@@ -64,6 +71,22 @@ fn lines(text: &str, offset: Option<i64>, limit: Option<i64>) -> String {
         Some(limit) => rest.take(count(limit)).collect(),
         None => rest.collect(),
     }
+}
+
+/// Reads the file now, since no operation of the daemon searches; that nothing fits is an error when the file is
+/// needed.
+async fn with_replaced(this: This, args: Replaced, call: Call) -> Outcome {
+    let Replaced { search, replacement, all, first_from } = args;
+    let contents = call.engine.read_file(&this).await?;
+    let (mode, owner) = call.engine.mode_and_owner(&this).await?;
+    let tree = match (Replacement { search, replacement, all, first_from }).apply(&contents) {
+        Ok(changed) => {
+            let whole = Directory::whole(Tree::scratch(), this.platform.clone());
+            files::with_new_file(&call.engine, &whole, this.name(), changed, mode, Some(owner)).tree
+        }
+        Err(invalid) => Tree::poisoned(invalid.0),
+    };
+    Ok(File { tree, path: format!("/{}", this.name()).into(), platform: this.platform.clone() }.into())
 }
 
 /// Writes the file to the client.

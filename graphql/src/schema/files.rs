@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use treenail_engine::{Cause, Engine, Entry};
-use treenail_model::{CopyFilter, Directory, File, FileType, INLINE_LIMIT, Stat, Value, paths};
+use treenail_model::{CopyFilter, Directory, File, FileType, INLINE_LIMIT, Stat, Tree, Value, paths};
 
 use crate::binding::{Outcome, member};
 
@@ -111,16 +111,23 @@ pub(super) fn with_new_file(
     engine: &Engine,
     directory: &Directory,
     path: &str,
-    contents: &str,
+    contents: impl AsRef<[u8]>,
     permissions: u32,
     owner: Option<treenail_model::Owner>,
 ) -> Directory {
+    let contents = contents.as_ref();
     if contents.len() <= INLINE_LIMIT {
-        return directory.with_new_file(path, contents.as_bytes(), permissions, owner);
+        return directory.with_new_file(path, contents, permissions, owner);
     }
     let mode = if permissions == 0 { 0o644 } else { permissions };
     let owner = owner.or(Some(treenail_model::Owner::default()));
-    directory.with_file(path, &engine.inline_file(contents.as_bytes()), Some(mode), owner)
+    directory.with_file(path, &engine.inline_file(contents), Some(mode), owner)
+}
+
+/// A new file on its own. Large contents travel beside the definition.
+pub(super) fn new_file(engine: &Engine, name: &str, contents: impl AsRef<[u8]>, permissions: u32) -> File {
+    let whole = Directory::whole(Tree::scratch(), engine.default_platform());
+    with_new_file(engine, &whole, name, contents, permissions, None).file(name)
 }
 
 /// The filter of a copy. With `gitignore`, the tree's own ignore files are read, which evaluates it, and what

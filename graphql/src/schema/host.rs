@@ -29,7 +29,7 @@ pub(super) fn bindings() -> Vec<Binding> {
 }
 
 /// Once a client, unless the call asks for a new look each time.
-fn unless_no_cache(call: &CallId) -> Rule {
+pub(super) fn unless_no_cache(call: &CallId) -> Rule {
     match call.arg("noCache") {
         Some(Literal::Bool(true)) => Rule::PerCall,
         _ => Rule::PerClient,

@@ -6,6 +6,7 @@ use treenail_engine::Cause;
 use treenail_model::{Compression, Container, Image, ImageFormat, MediaTypes, PushTarget, Secret, Value, registry_host};
 
 use super::container::per_call;
+use super::secret::check_provider;
 use crate::binding::{Binding, Call, Outcome, arguments, field, member};
 
 type This = Arc<Container>;
@@ -75,6 +76,7 @@ async fn export(this: This, args: Export, call: Call) -> Outcome {
 /// Logs the whole session in to a registry; the container is as before.
 async fn login(this: This, args: Login, call: Call) -> Outcome {
     let host = registry_host(&args.address).map_err(Cause::invalid)?;
+    check_provider(&args.secret)?;
     let password = call.engine.plaintext(&args.secret).await?;
     call.engine.host().log_in(&host, &args.username, &String::from_utf8_lossy(&password));
     Ok((*this).clone().into())

@@ -10,6 +10,7 @@ use treenail_model::{
 
 use super::container::{IntoResolved, mode, per_call, result_type};
 use super::files;
+use super::secret::LATER_PROVIDERS;
 use crate::binding::{Binding, Call, NoArguments, Outcome, Root, arguments, field};
 use crate::sdl::CORE_VERSION;
 
@@ -42,9 +43,7 @@ pub(super) fn bindings() -> Vec<Binding> {
             let platform = call.engine.default_platform();
             let (name, permissions) = (&a.name, mode(a.permissions)?);
             if a.contents.len() > INLINE_LIMIT && !name.contains('/') {
-                let whole = Directory::whole(Tree::scratch(), platform);
-                let holder = files::with_new_file(&call.engine, &whole, name, &a.contents, permissions, None);
-                return Ok(holder.file(name).into());
+                return Ok(files::new_file(&call.engine, name, &a.contents, permissions).into());
             }
             Ok(File::new(name, &a.contents, permissions, platform).into())
         }),
@@ -107,20 +106,12 @@ fn custom(call: &Call, digest: treenail_call::Digest) -> CallId {
 /// Providers that this release reads.
 const PROVIDERS: &[&str] = &["env", "file", "cmd"];
 
-/// Providers that 0.19.11 reads besides.
-const LATER_PROVIDERS: &[&str] = &["op", "vault", "libsecret", "aws+sm", "aws+ps"];
-
 fn check_uri(uri: &str) -> Result<(), Cause> {
     let Some((scheme, _)) = uri.split_once("://") else {
         return Err(Cause::invalid(format!("parse {uri:?}: malformed id")));
     };
-    if PROVIDERS.contains(&scheme) {
+    if PROVIDERS.contains(&scheme) || LATER_PROVIDERS.contains(&scheme) {
         Ok(())
-    } else if LATER_PROVIDERS.contains(&scheme) {
-        Err(Cause::unsupported(
-            format!("Query.secret(uri: {scheme}://)"),
-            "this provider is not in this release; read the value in the pipeline and use setSecret, env:// or cmd://",
-        ))
     } else {
         Err(Cause::invalid(format!("unsupported secret provider: {scheme:?}")))
     }

@@ -81,6 +81,10 @@ impl Host for MadeUpHost {
         Ok(None)
     }
 
+    fn variable(&self, name: &str) -> Option<String> {
+        (name == "MADE_UP").then(|| "from the client".to_owned())
+    }
+
     async fn read_secret(&self, uri: &str) -> Result<Bytes, HostError> {
         Ok(Bytes::copy_from_slice(uri.as_bytes()))
     }

@@ -6,3 +6,4 @@ mod laziness;
 mod listener;
 mod protocol;
 mod scale;
+mod values;

@@ -1,8 +1,8 @@
 //! One entry read as an assignment of the POSIX shell. Nothing is looked up here.
 //!
-//! Invariant: a parsed entry nests at most [`super::DEPTH_LIMIT`] levels.
+//! Invariant: a parsed entry nests at most [`super::ENVFILE_DEPTH_LIMIT`] levels.
 
-use super::{DEPTH_LIMIT, EnvFileError};
+use super::{ENVFILE_DEPTH_LIMIT, EnvFileError};
 
 /// An assignment. Words after the first are joined to the value, as a `.env` file without quotes means them.
 pub(super) struct Assignment {
@@ -257,7 +257,7 @@ impl<'a> Reader<'a> {
     /// `NAME…}`, after `${`.
     fn parameter(&mut self, depth: usize, in_quotes: bool) -> Result<Piece, EnvFileError> {
         const UNSUPPORTED: &str = "unsupported parameter expansion";
-        if depth == DEPTH_LIMIT {
+        if depth == ENVFILE_DEPTH_LIMIT {
             return Err(self.syntax("expansions nest too deeply"));
         }
         let rest = self.rest();

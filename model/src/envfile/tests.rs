@@ -193,13 +193,13 @@ fn hostile_texts_end_at_the_limits() {
     // A ring of a thousand.
     let ring: String = (0..1000).map(|n| format!("A{n}=$A{}\n", (n + 1) % 1000)).collect();
     limit(EnvFile::parse(&ring, &client).map(|file| file.to_text()));
-    limit(EnvFile::parse(&"x".repeat(TEXT_LIMIT + 1), &client).map(|file| file.to_text()));
-    limit(EnvFile::new().with_variable("A", &"x".repeat(TEXT_LIMIT + 1), &client).map(|file| file.to_text()));
+    limit(EnvFile::parse(&"x".repeat(ENVFILE_TEXT_LIMIT + 1), &client).map(|file| file.to_text()));
+    limit(EnvFile::new().with_variable("A", &"x".repeat(ENVFILE_TEXT_LIMIT + 1), &client).map(|file| file.to_text()));
 
     for deep in ["${A:-".repeat(100_000), "\"${A:-".repeat(100_000), "$(".repeat(100_000), "'".repeat(100_001)] {
         assert!(matches!(file(&[("M", &deep)]), Err(EnvFileError::Syntax { .. })));
     }
-    let nested = format!("{}x{}", "${N:-".repeat(DEPTH_LIMIT), "}".repeat(DEPTH_LIMIT));
+    let nested = format!("{}x{}", "${N:-".repeat(ENVFILE_DEPTH_LIMIT), "}".repeat(ENVFILE_DEPTH_LIMIT));
     assert_eq!(file(&[("M", &nested)]).unwrap().get("M", &client).unwrap(), "x");
 }
 

@@ -42,7 +42,7 @@ impl Json {
     }
 
     /// Its members; what is no object becomes one.
-    pub(super) fn into_members(&mut self) -> &mut BTreeMap<String, Self> {
+    pub(super) fn members_mut(&mut self) -> &mut BTreeMap<String, Self> {
         if !matches!(self, Self::Map(_)) {
             *self = Self::Map(BTreeMap::new());
         }
