@@ -115,7 +115,11 @@ impl Container {
         exec.secret_env = self
             .secret_variables
             .iter()
-            .map(|(name, secret)| llb::SecretEnv { id: secret.id.to_string(), name: name.to_string(), optional: false })
+            .map(|(name, secret)| llb::SecretEnv {
+                id: secret.id.to_string(),
+                name: name.to_string(),
+                optional: false,
+            })
             .collect();
         exec.options = llb::OpOptions::named(format!("withExec {}", command.join(" ")))
             .with_platform(llb_platform(&self.platform));
@@ -146,13 +150,14 @@ impl Container {
 
         let execution = exec.run().map_err(|error| Invalid::new(error.to_string()))?;
         let mut next = self.changed();
-        next.rootfs = Some(Directory::whole(Tree::of(execution.root()), self.platform.clone()));
+        let root = self.root().tree.after_command(execution.root());
+        next.rootfs = Some(Directory::whole(root, self.platform.clone()));
         for (position, index) in kept {
             let mut mount = self.mounts[position].clone();
-            let after = Tree::of(execution.output(index));
+            let output = execution.output(index);
             match &mut mount.kind {
-                MountKind::Directory(directory) => directory.tree = after,
-                MountKind::File(file) => file.tree = after,
+                MountKind::Directory(directory) => directory.tree = directory.tree.after_command(output),
+                MountKind::File(file) => file.tree = file.tree.after_command(output),
                 MountKind::Cache { .. } | MountKind::Temp { .. } => {}
             }
             next.mounts.set(position, mount);

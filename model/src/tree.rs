@@ -6,6 +6,15 @@ use treenail_llb as llb;
 
 use crate::{CopyFilter, Owner, Platform, paths};
 
+/// Commands that a tree may have behind it before their layers are merged into one.
+///
+/// # Source
+/// A daemon on overlayfs mounts every layer, and the options of a mount fit into one page of 4096 bytes: at seven to
+/// ten bytes a layer that is the end of the road near 400 layers. Each command leaves one, file actions between two
+/// commands another, and an image may bring 127. What a merge does
+/// not carry over is the mode of `/` itself.
+const LAYERS: u32 = 150;
+
 /// The content of a directory or a root file system, as a recipe.
 ///
 /// A tree may be *poisoned*: a call that made no sense was accepted, because only using its result is an error.
@@ -14,14 +23,10 @@ use crate::{CopyFilter, Owner, Platform, paths};
 pub struct Tree {
     output: Option<llb::Output>,
     poison: Option<Arc<str>>,
-}
-
-/// A Docker reference in canonical form (`docker.io/library/alpine:latest`), or why it is none.
-///
-/// # Errors
-/// The parser's words.
-pub fn image_reference(address: &str) -> Result<oci_spec::distribution::Reference, String> {
-    address.parse::<oci_spec::distribution::Reference>().map_err(|error| error.to_string())
+    /// How many commands have written to it since `base`.
+    commands: u32,
+    /// The tree before the first of them.
+    base: Option<llb::Output>,
 }
 
 fn llb_owner(owner: Option<Owner>) -> Option<llb::Owner> {
@@ -36,12 +41,12 @@ impl Tree {
 
     /// A tree that fails when it is needed, with this text.
     pub fn poisoned(message: impl Into<Arc<str>>) -> Self {
-        Self { output: None, poison: Some(message.into()) }
+        Self { poison: Some(message.into()), ..Self::default() }
     }
 
     /// A tree made by an operation.
     pub fn of(output: Option<llb::Output>) -> Self {
-        Self { output, poison: None }
+        Self { output, ..Self::default() }
     }
 
     /// The recipe: `None` for the empty tree.
@@ -67,7 +72,8 @@ impl Tree {
 
     /// The file system of an image. `reference` is canonical and pinned to a digest.
     pub fn image(reference: &str, platform: &Platform) -> Self {
-        let options = llb::OpOptions::named(format!("from {reference}")).with_platform(llb_platform(platform));
+        let options =
+            llb::OpOptions::named(format!("from {reference}")).with_platform(llb_platform(platform));
         Self::of(Some(llb::Image::new(reference).output(options)))
     }
 
@@ -103,14 +109,37 @@ impl Tree {
         let mut copy = llb::CopyAction::new(source, "/", "/");
         copy.dir_contents_only = true;
         copy.create_dest_path = true;
-        Self::of(Some(llb::Output::file(None, copy, llb::OpOptions::named(format!("copy host directory {name}")))))
+        Self::of(Some(llb::Output::file(
+            None,
+            copy,
+            llb::OpOptions::named(format!("copy host directory {name}")),
+        )))
+    }
+
+    /// This tree after a command that has left `output` of it.
+    pub(crate) fn after_command(&self, output: Option<llb::Output>) -> Self {
+        let base = if self.commands == 0 { self.output.clone() } else { self.base.clone() };
+        let commands = self.commands + 1;
+        if commands < LAYERS {
+            return Self { output, poison: None, commands, base };
+        }
+        // A daemon mounts the layers of an unbroken chain one by one even in a merge. The empty directory in between
+        // breaks the chain, and what follows it is linked into one snapshot.
+        let mut empty = llb::MkdirAction::new("/", 0o755);
+        empty.make_parents = true;
+        let empty = llb::Output::file(None, empty, llb::OpOptions::named("break the chain of layers"));
+        let named = |name: &str| llb::OpOptions::named(name);
+        let changes = llb::Output::diff(base.clone(), output, named("changes of many commands"));
+        Self::of(llb::Output::merge([base, Some(empty), changes], named("merge the layers of many commands")))
     }
 
     fn with_action(&self, action: impl Into<llb::FileAction>, name: String) -> Self {
         if self.poison.is_some() {
             return self.clone();
         }
-        Self::of(Some(llb::Output::file(self.output.clone(), action, llb::OpOptions::named(name))))
+        let output = llb::Output::file(self.output.clone(), action, llb::OpOptions::named(name));
+        let base = if self.commands == 0 { None } else { self.base.clone() };
+        Self { output: Some(output), poison: None, commands: self.commands, base }
     }
 
     fn with_parent(&self, path: &str) -> Self {
@@ -158,10 +187,8 @@ impl Tree {
 
     /// Makes a symbolic link; missing parents get mode 0755.
     pub(crate) fn with_symlink(&self, target: &str, path: &str) -> Self {
-        self.with_parent(path).with_action(
-            llb::SymlinkAction::new(target, path),
-            format!("withSymlink {path} -> {target}"),
-        )
+        self.with_parent(path)
+            .with_action(llb::SymlinkAction::new(target, path), format!("withSymlink {path} -> {target}"))
     }
 
     /// Copies one file. When a directory is at `target`, the file goes into it under its own name.
