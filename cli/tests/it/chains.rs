@@ -59,6 +59,12 @@ mod daemon {
             assert_eq!(deep(&first, &format!("{chain}.user")), user);
         }
         let id = deep(&first, &format!("{}.id", pure(CALLS)));
+        // A bound that only something worse than linear breaks: each call of these documents costs a few kilobytes.
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", first.pid())).expect("the session runs");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the kernel tells");
+        let kilobytes: usize = peak.trim().trim_end_matches(" kB").parse().expect("a number");
+        assert!(kilobytes < 400 << 10, "{kilobytes} kB at its peak");
         drop(first);
         let second = Service::start(daemon, workdir.path());
         let held = Values::default().with("held", "Container", id);
