@@ -178,7 +178,10 @@ impl EnvFile {
     ///
     /// # Errors
     /// As [`EnvFile::get`], for any of them.
-    pub fn variables(&self, client: ClientEnvironment<'_>) -> Result<BTreeMap<Arc<str>, String>, EnvFileError> {
+    pub fn variables(
+        &self,
+        client: ClientEnvironment<'_>,
+    ) -> Result<BTreeMap<Arc<str>, String>, EnvFileError> {
         let mut evaluation = Evaluation::new(&self.entries, client, true);
         let mut variables = BTreeMap::new();
         for (name, value) in self.entries.iter() {
@@ -292,7 +295,9 @@ impl<'a> Evaluation<'a> {
             self.made(name, value.len())?;
             return Ok(Some(value.to_owned()));
         }
-        let Some(Assignment { words }) = assignment::parse(&format!("{name}={value}"))? else { return Ok(None) };
+        let Some(Assignment { words }) = assignment::parse(&format!("{name}={value}"))? else {
+            return Ok(None);
+        };
         self.busy.push(name.clone());
         let evaluated = self.words(name, &words);
         self.busy.pop();
@@ -371,7 +376,8 @@ impl<'a> Evaluation<'a> {
     /// itself leads nowhere stands for nothing.
     fn reference(&mut self, entry: &Arc<str>, name: &str) -> Result<Option<String>, EnvFileError> {
         let limit = |what, limit| EnvFileError::Limit { entry: entry.clone(), what, limit };
-        self.references = self.references.checked_sub(1).ok_or_else(|| limit("references", ENVFILE_REFERENCE_LIMIT))?;
+        self.references =
+            self.references.checked_sub(1).ok_or_else(|| limit("references", ENVFILE_REFERENCE_LIMIT))?;
         match self.entries.get(name) {
             Some(value) if !self.busy.iter().any(|busy| &**busy == name) => {
                 self.deeper(entry)?;
@@ -392,7 +398,11 @@ impl<'a> Evaluation<'a> {
 
     fn deeper(&mut self, entry: &Arc<str>) -> Result<(), EnvFileError> {
         if self.depth == ENVFILE_DEPTH_LIMIT {
-            return Err(EnvFileError::Limit { entry: entry.clone(), what: "depth of references", limit: ENVFILE_DEPTH_LIMIT });
+            return Err(EnvFileError::Limit {
+                entry: entry.clone(),
+                what: "depth of references",
+                limit: ENVFILE_DEPTH_LIMIT,
+            });
         }
         self.depth += 1;
         Ok(())

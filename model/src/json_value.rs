@@ -81,9 +81,10 @@ impl JsonValue {
         match self.json()? {
             Json::Text(text) => Ok(text),
             Json::Null => Ok(String::new()),
-            other => {
-                Err(Invalid::new(format!("json: cannot unmarshal {} into Go value of type string", other.kind())))
-            }
+            other => Err(Invalid::new(format!(
+                "json: cannot unmarshal {} into Go value of type string",
+                other.kind()
+            ))),
         }
     }
 

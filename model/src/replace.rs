@@ -42,7 +42,11 @@ impl Replacement {
         let start = self.first_from.map_or(0, |line| start_of_line(contents, line));
         let mut matches = finder.find_iter(&contents[start..]).map(|at| start + at);
         let Some(first) = matches.next() else {
-            return if self.all { Ok(contents.to_vec()) } else { Err(Invalid::new("search string not found")) };
+            return if self.all {
+                Ok(contents.to_vec())
+            } else {
+                Err(Invalid::new("search string not found"))
+            };
         };
         if self.all {
             return self.replaced(contents, std::iter::once(first).chain(matches));
@@ -109,8 +113,10 @@ mod tests {
 
     #[track_caller]
     fn check(contents: &str, search: &str, all: bool, first_from: Option<i64>, expected: Result<&str, &str>) {
-        let replacement = Replacement { search: search.to_owned(), replacement: "X".to_owned(), all, first_from };
-        let found = replacement.apply(contents.as_bytes()).map(|bytes| String::from_utf8(bytes).expect("text"));
+        let replacement =
+            Replacement { search: search.to_owned(), replacement: "X".to_owned(), all, first_from };
+        let found =
+            replacement.apply(contents.as_bytes()).map(|bytes| String::from_utf8(bytes).expect("text"));
         assert_eq!(found.as_deref().map_err(|invalid| &*invalid.0), expected);
     }
 

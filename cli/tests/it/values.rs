@@ -26,7 +26,10 @@ mod daemon {
             Ok(expected) => assert_eq!(value(service, chain, &Values::default()), *expected, "{chain}"),
             Err(part) => {
                 let message = error(service, chain, &Values::default())["message"].clone();
-                assert!(message.as_str().is_some_and(|message| message.contains(part)), "{chain}\n  {message}");
+                assert!(
+                    message.as_str().is_some_and(|message| message.contains(part)),
+                    "{chain}\n  {message}"
+                );
             }
         }
     }
@@ -43,8 +46,14 @@ mod daemon {
                 r#"D.withNewFile(path: "f", contents: "A=${MYNAME}!\n").file(path: "f").asEnvFile.get(name: "A")"#,
                 Ok(json!("me!")),
             ),
-            (r#"D.withNewFile(path: "f", contents: "{ \"a\":1 }").file(path: "f").asJSON.contents"#, Ok(json!("{ \"a\":1 }"))),
-            (r#"D.withNewFile(path: "f", contents: "{").file(path: "f").asJSON.contents"#, Err("invalid JSON")),
+            (
+                r#"D.withNewFile(path: "f", contents: "{ \"a\":1 }").file(path: "f").asJSON.contents"#,
+                Ok(json!("{ \"a\":1 }")),
+            ),
+            (
+                r#"D.withNewFile(path: "f", contents: "{").file(path: "f").asJSON.contents"#,
+                Err("invalid JSON"),
+            ),
         ];
         with_service(|service| rows.iter().for_each(|(chain, want)| answer(service, chain, want)));
     }
@@ -57,7 +66,10 @@ mod daemon {
             for (arguments, want) in [
                 (r#""b", replacement: "c""#, Ok(json!("a c a\n"))),
                 (r#""a", replacement: "c", all: true"#, Ok(json!("c b c\n"))),
-                (r#""a", replacement: "c""#, Err("search string found multiple times: line 1 (0-1), line 1 (4-5)")),
+                (
+                    r#""a", replacement: "c""#,
+                    Err("search string found multiple times: line 1 (0-1), line 1 (4-5)"),
+                ),
                 (r#""z", replacement: "c""#, Err("search string not found")),
             ] {
                 answer(service, &format!("{}.contents", replaced(arguments)), &want);

@@ -27,7 +27,10 @@ pub(super) fn bindings() -> Vec<Binding> {
             Ok(Address::new(&a.value).map_err(Cause::invalid)?.into())
         }),
         field("id", |_: This, _: NoArguments, call: Call| async move { Ok(call.receiver_id()?.into()) }),
-        field("value", |this: This, _: NoArguments, _| async move { Ok(Value::Text(this.value.clone()).into()) }),
+        field(
+            "value",
+            |this: This, _: NoArguments, _| async move { Ok(Value::Text(this.value.clone()).into()) },
+        ),
         field("container", |this: This, _: NoArguments, call: Call| async move {
             let container = CallId::root("container", Type::required("Container"));
             let address = vec![Argument::new("address", Literal::string(&*this.value))];
@@ -39,7 +42,9 @@ pub(super) fn bindings() -> Vec<Binding> {
         field("secret", |this: This, _: NoArguments, call: Call| async move {
             let address = this.secret();
             let mut args = vec![Argument::new("uri", Literal::string(address.uri.as_str()))];
-            args.extend(address.cache_key.map(|key| Argument::new("cacheKey", Literal::string(key.as_str()))));
+            args.extend(
+                address.cache_key.map(|key| Argument::new("cacheKey", Literal::string(key.as_str()))),
+            );
             led(&call, treenail_call::NewCall { args, ..secret_call() }.build()).await
         })
         .remembered(per_call),
@@ -58,7 +63,8 @@ fn secret_call() -> treenail_call::NewCall {
 async fn directory(this: This, args: Filtered, call: Call) -> Outcome {
     refuse_git(&this, "Address.directory")?;
     let mut arguments = vec![Argument::new("path", Literal::string(this.host_path()))];
-    let list = |patterns: &[String]| Literal::List(patterns.iter().map(|p| Literal::string(p.as_str())).collect());
+    let list =
+        |patterns: &[String]| Literal::List(patterns.iter().map(|p| Literal::string(p.as_str())).collect());
     if !args.exclude.is_empty() {
         arguments.push(Argument::new("exclude", list(&args.exclude)));
     }
@@ -83,7 +89,10 @@ fn host() -> CallId {
 
 fn refuse_git(this: &Address, field: &str) -> Result<(), Cause> {
     if this.is_git() {
-        return Err(Cause::unsupported(field, "git addresses are not in this release of Treenail; use a path"));
+        return Err(Cause::unsupported(
+            field,
+            "git addresses are not in this release of Treenail; use a path",
+        ));
     }
     Ok(())
 }

@@ -47,7 +47,10 @@ pub(super) fn bindings() -> Vec<Binding> {
         field("exists", |this: This, a: Name, _| async move { Ok(Value::Bool(this.exists(&a.name)).into()) }),
         field("get", |this: This, a: NameRaw, call: Call| async move {
             if a.raw == Some(true) {
-                return Ok(this.raw(&a.name).map_or_else(|| Value::text(""), |v| Value::Text(v.clone())).into());
+                return Ok(this
+                    .raw(&a.name)
+                    .map_or_else(|| Value::text(""), |v| Value::Text(v.clone()))
+                    .into());
             }
             Ok(Value::text(this.get(&a.name, &client(&call)).map_err(Cause::invalid)?).into())
         }),

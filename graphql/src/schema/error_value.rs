@@ -24,7 +24,9 @@ pub(super) fn bindings() -> Vec<Binding> {
         field("withValue", |this: This, a: NameValue, _| async move {
             Ok(this.with_value(&a.name, &a.value.0).into())
         }),
-        field("id", |_: Arc<ErrorValue>, _: NoArguments, call: Call| async move { Ok(call.receiver_id()?.into()) }),
+        field("id", |_: Arc<ErrorValue>, _: NoArguments, call: Call| async move {
+            Ok(call.receiver_id()?.into())
+        }),
         field("name", |this: Arc<ErrorValue>, _: NoArguments, _| async move {
             Ok(Value::Text(this.name.clone()).into())
         }),

@@ -26,7 +26,10 @@ pub(super) fn bindings() -> Vec<Binding> {
             made(JsonValue::parse(text))
         }),
         field("id", |_: This, _: NoArguments, call: Call| async move { Ok(call.receiver_id()?.into()) }),
-        field("withContents", |_: This, a: WithContents, _| async move { made(JsonValue::parse(&a.contents.0)) }),
+        field(
+            "withContents",
+            |_: This, a: WithContents, _| async move { made(JsonValue::parse(&a.contents.0)) },
+        ),
         field("contents", |this: This, a: Contents, _| async move {
             if !a.pretty {
                 return Ok(Value::Text(this.text().clone()).into());
@@ -34,19 +37,35 @@ pub(super) fn bindings() -> Vec<Binding> {
             answer(this.pretty(&a.indent), Value::text)
         }),
         field("newString", |_: This, a: NewString, _| async move { made(JsonValue::string(&a.value)) }),
-        field("newInteger", |_: This, a: NewInteger, _| async move { Ok(JsonValue::integer(a.value).into()) }),
-        field("newBoolean", |_: This, a: NewBoolean, _| async move { Ok(JsonValue::boolean(a.value).into()) }),
-        field("asString", |this: This, _: NoArguments, _| async move {
-            answer(this.as_string(), Value::text)
-        }),
-        field("asInteger", |this: This, _: NoArguments, _| async move { answer(this.as_integer(), Value::Int) }),
-        field("asBoolean", |this: This, _: NoArguments, _| async move { answer(this.as_boolean(), Value::Bool) }),
+        field(
+            "newInteger",
+            |_: This, a: NewInteger, _| async move { Ok(JsonValue::integer(a.value).into()) },
+        ),
+        field(
+            "newBoolean",
+            |_: This, a: NewBoolean, _| async move { Ok(JsonValue::boolean(a.value).into()) },
+        ),
+        field(
+            "asString",
+            |this: This, _: NoArguments, _| async move { answer(this.as_string(), Value::text) },
+        ),
+        field(
+            "asInteger",
+            |this: This, _: NoArguments, _| async move { answer(this.as_integer(), Value::Int) },
+        ),
+        field(
+            "asBoolean",
+            |this: This, _: NoArguments, _| async move { answer(this.as_boolean(), Value::Bool) },
+        ),
         field("asArray", |this: This, _: NoArguments, _| async move {
             answer(this.as_array(), |items| Value::List(items.into_iter().map(Value::from).collect()))
         }),
         field("fields", |this: This, _: NoArguments, _| async move { answer(this.fields(), Value::texts) }),
         field("field", |this: This, a: Path, _| async move { made(this.field(&a.path)) }),
-        field("withField", |this: This, a: WithField, _| async move { made(this.with_field(&a.path, &a.value)) }),
+        field(
+            "withField",
+            |this: This, a: WithField, _| async move { made(this.with_field(&a.path, &a.value)) },
+        ),
     ]
 }
 

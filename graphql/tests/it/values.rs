@@ -78,7 +78,10 @@ async fn addresses_out_of_reach_say_so() {
 async fn an_address_leads_to_the_call_that_it_stands_for() {
     let session = Session::new();
     let pairs = [
-        (r#"{v:address(value:"alpine:3.20"){v:container{id}}}"#, r#"{v:container{v:from(address:"alpine:3.20"){id}}}"#),
+        (
+            r#"{v:address(value:"alpine:3.20"){v:container{id}}}"#,
+            r#"{v:container{v:from(address:"alpine:3.20"){id}}}"#,
+        ),
         (r#"{v:address(value:"file://."){v:directory{id}}}"#, r#"{v:host{v:directory(path:"."){id}}}"#),
     ];
     for (address, plain) in pairs {
@@ -95,6 +98,7 @@ async fn long_chains_of_values() {
     let answer = Session::new().answer(&document).await;
     assert!(answer.contains(r#""exists":true"#), "{}", &answer[..200]);
     let deep = "[".repeat(100_000);
-    let answer = Session::new().answer(&format!(r#"{{json{{withContents(contents:"{deep}"){{contents}}}}}}"#)).await;
+    let answer =
+        Session::new().answer(&format!(r#"{{json{{withContents(contents:"{deep}"){{contents}}}}}}"#)).await;
     assert!(answer.contains("invalid JSON"), "{}", &answer[..200]);
 }

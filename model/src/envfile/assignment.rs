@@ -172,8 +172,10 @@ impl<'a> Reader<'a> {
                 '}' if end != End::Blank => break,
                 '\'' if end != End::QuotedBrace => {
                     self.at += 1;
-                    let length =
-                        self.rest().find('\'').ok_or_else(|| self.syntax("reached EOF without closing quote '"))?;
+                    let length = self
+                        .rest()
+                        .find('\'')
+                        .ok_or_else(|| self.syntax("reached EOF without closing quote '"))?;
                     push(&mut pieces, &self.rest()[..length]);
                     self.at += length + 1;
                 }
@@ -182,7 +184,9 @@ impl<'a> Reader<'a> {
                     self.at += 1;
                     match self.peek() {
                         Some('\n') => self.at += 1,
-                        Some(next) if end == End::QuotedBrace && !"$`\"\\}".contains(next) => push(&mut pieces, "\\"),
+                        Some(next) if end == End::QuotedBrace && !"$`\"\\}".contains(next) => {
+                            push(&mut pieces, "\\")
+                        }
                         Some(_) => self.take(&mut pieces),
                         None => push(&mut pieces, "\\"),
                     }

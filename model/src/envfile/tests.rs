@@ -38,7 +38,8 @@ fn refused(value: &str, expected: &str) {
 
 #[test]
 fn plain_values_are_taken_as_they_are() {
-    for value in ["a b # c", " a", "", "a;b|c&(d)", "5$", "$1", "$$", "a=b", "[1, 2]", "~/x", "a\nb", "100%"] {
+    for value in ["a b # c", " a", "", "a;b|c&(d)", "5$", "$1", "$$", "a=b", "[1, 2]", "~/x", "a\nb", "100%"]
+    {
         check(value, value);
     }
 }
@@ -149,7 +150,8 @@ fn entries_keep_their_places_and_their_text() {
     let file = parsed("# c\nB=1\n\nA='x y'\nB=2\n");
     assert_eq!(file.to_text(), "# c=\nB=2\nA='x y'\n");
     assert_eq!(pairs(&file), [("A".to_owned(), "x y".to_owned()), ("B".to_owned(), "2".to_owned())]);
-    let raw: Vec<String> = file.raw_variables().iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let raw: Vec<String> =
+        file.raw_variables().iter().map(|(name, value)| format!("{name}={value}")).collect();
     assert_eq!(raw, ["A='x y'", "B=2"]);
     assert!(file.exists("# c") && file.exists("A") && !file.exists("C"));
     assert_eq!(file.get("# c", &client).unwrap(), "");
@@ -182,7 +184,8 @@ fn hostile_texts_end_at_the_limits() {
         assert!(matches!(result, Err(EnvFileError::Limit { .. })), "{result:?}");
     };
     // References that double: each entry names the next one twice.
-    let doubling: String = (0..40).map(|n| format!("A{n}=$A{}$A{}\n", n + 1, n + 1)).collect::<String>() + "A40=x\n";
+    let doubling: String =
+        (0..40).map(|n| format!("A{n}=$A{}$A{}\n", n + 1, n + 1)).collect::<String>() + "A40=x\n";
     limit(EnvFile::parse(&doubling, &client).and_then(|file| file.get("A0", &client)));
     // The same with few references to a long text.
     let long = format!("L={}\nA={}\n", "x".repeat(1 << 20), "$L".repeat(17));
@@ -194,9 +197,15 @@ fn hostile_texts_end_at_the_limits() {
     let ring: String = (0..1000).map(|n| format!("A{n}=$A{}\n", (n + 1) % 1000)).collect();
     limit(EnvFile::parse(&ring, &client).map(|file| file.to_text()));
     limit(EnvFile::parse(&"x".repeat(ENVFILE_TEXT_LIMIT + 1), &client).map(|file| file.to_text()));
-    limit(EnvFile::new().with_variable("A", &"x".repeat(ENVFILE_TEXT_LIMIT + 1), &client).map(|file| file.to_text()));
+    limit(
+        EnvFile::new()
+            .with_variable("A", &"x".repeat(ENVFILE_TEXT_LIMIT + 1), &client)
+            .map(|file| file.to_text()),
+    );
 
-    for deep in ["${A:-".repeat(100_000), "\"${A:-".repeat(100_000), "$(".repeat(100_000), "'".repeat(100_001)] {
+    for deep in
+        ["${A:-".repeat(100_000), "\"${A:-".repeat(100_000), "$(".repeat(100_000), "'".repeat(100_001)]
+    {
         assert!(matches!(file(&[("M", &deep)]), Err(EnvFileError::Syntax { .. })));
     }
     let nested = format!("{}x{}", "${N:-".repeat(ENVFILE_DEPTH_LIMIT), "}".repeat(ENVFILE_DEPTH_LIMIT));
