@@ -1,7 +1,6 @@
 //! Calls in, values out.
 
 use std::collections::HashMap;
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures::FutureExt;
@@ -30,6 +29,8 @@ pub enum Rule {
     PerCall,
     /// Always runs, and nothing is kept.
     Never,
+    /// Always runs: it asks nobody and costs less than the room its result would take.
+    Pure,
 }
 
 /// A call with its value.
@@ -88,7 +89,7 @@ pub(crate) struct Shared {
     pub(crate) host: Arc<dyn Host>,
     fields: Arc<dyn Fields>,
     client: Arc<str>,
-    calls: Flights<Digest, Evaluated, Failed>,
+    pub(crate) calls: Flights<Digest, Evaluated, Failed>,
     pub(crate) solves: Flights<treenail_llb::Digest, Ref, Cause>,
     pub(crate) images: Flights<(String, String), Arc<ResolvedImage>, Cause>,
     pub(crate) secrets: Secrets,
@@ -126,6 +127,16 @@ impl Engine {
     /// # Errors
     /// [`Failed`], with this call as its chain.
     pub async fn evaluate(&self, receiver: Object, id: CallId) -> Result<Evaluated, Failed> {
+        self.evaluate_with(receiver, id, None).await
+    }
+
+    /// [`Engine::evaluate`] with the values of the IDs in the arguments, where they are at hand.
+    pub(crate) async fn evaluate_with(
+        &self,
+        receiver: Object,
+        id: CallId,
+        objects: Option<HashMap<Digest, Object>>,
+    ) -> Result<Evaluated, Failed> {
         let rule = self
             .0
             .fields
@@ -134,16 +145,16 @@ impl Engine {
         let key = match rule {
             Rule::Plain => id.digest().clone(),
             Rule::PerClient => hash_strings(&[id.digest().as_str(), &self.0.client]),
-            Rule::Never => return self.run(receiver, id).await,
+            Rule::Never | Rule::Pure => return self.run(receiver, id, objects).await,
             Rule::PerCall => {
-                let evaluated = self.run(receiver, id).await?;
+                let evaluated = self.run(receiver, id, objects).await?;
                 self.0.calls.put(evaluated.id.digest().clone(), evaluated.clone());
                 return Ok(evaluated);
             }
         };
         let own = id.digest().clone();
         let engine = self.clone();
-        let evaluated = self.0.calls.run(key.clone(), || engine.run(receiver, id)).await?;
+        let evaluated = self.0.calls.run(key.clone(), || engine.run(receiver, id, objects)).await?;
         if key != own {
             self.0.calls.put(own, evaluated.clone());
         }
@@ -151,21 +162,27 @@ impl Engine {
     }
 
     /// Resolves a call now; the caller has looked into the memo.
-    fn run(&self, receiver: Object, id: CallId) -> BoxFuture<'static, Result<Evaluated, Failed>> {
+    fn run(
+        &self,
+        receiver: Object,
+        id: CallId,
+        objects: Option<HashMap<Digest, Object>>,
+    ) -> BoxFuture<'static, Result<Evaluated, Failed>> {
         let engine = self.clone();
-        async move { engine.run_now(receiver, id).await }.boxed()
+        async move { engine.run_now(receiver, id, objects).await }.boxed()
     }
 
-    async fn run_now(&self, receiver: Object, id: CallId) -> Result<Evaluated, Failed> {
+    async fn run_now(
+        &self,
+        receiver: Object,
+        id: CallId,
+        objects: Option<HashMap<Digest, Object>>,
+    ) -> Result<Evaluated, Failed> {
         let fail = |cause| Failed::new(Some(id.clone()), cause);
-        let mut objects = HashMap::new();
-        for reference in id.args().iter().flat_map(|argument| ids_in(&argument.value)) {
-            let loaded = self.load(&reference).await.map_err(|failed| fail(failed.cause().clone()))?;
-            let Value::Object(object) = loaded.value else {
-                return Err(fail(Cause::invalid(format!("{} is not an object", reference.field()))));
-            };
-            objects.insert(reference.digest().clone(), object);
-        }
+        let objects = match objects {
+            Some(objects) => objects,
+            None => self.load_arguments(&id).await.map_err(fail)?,
+        };
         let request = Request { engine: self.clone(), receiver, id: id.clone(), objects };
         let Resolved { value, id: replaced } = self.0.fields.resolve(request).await.map_err(fail)?;
         let evaluated = Evaluated { id: replaced.unwrap_or_else(|| id.clone()), value };
@@ -175,79 +192,14 @@ impl Engine {
         Ok(evaluated)
     }
 
-    /// The value of an ID: what is not remembered of its chain, and of the IDs in its arguments, is evaluated.
-    ///
-    /// Linear in the number of calls, with a loop: neither a long chain nor deep arguments use stack.
-    ///
-    /// # Errors
-    /// [`Failed`] of the first call in the chain that fails.
-    pub async fn load(&self, id: &CallId) -> Result<Evaluated, Failed> {
-        if let Some(known) = self.0.calls.get(id.digest()) {
-            return Ok(known);
+    /// Values of all IDs in the arguments of a call.
+    async fn load_arguments(&self, id: &CallId) -> Result<HashMap<Digest, Object>, Cause> {
+        let mut objects = HashMap::new();
+        for reference in id.args().iter().flat_map(|argument| ids_in(&argument.value)) {
+            let loaded = self.load(&reference).await.map_err(|failed| failed.cause().clone())?;
+            objects.insert(reference.digest().clone(), object_of(&reference, loaded.value)?);
         }
-        let mut last = None;
-        for call in self.missing(id) {
-            last = Some(self.load_one(call).await?);
-        }
-        last.ok_or_else(|| Failed::new(Some(id.clone()), Cause::Bug("an ID without calls".to_owned())))
-    }
-
-    /// Evaluates a call whose receiver and arguments are remembered.
-    async fn load_one(&self, call: CallId) -> Result<Evaluated, Failed> {
-        let fail = |message: String| Failed::new(Some(call.clone()), Cause::Invalid(message));
-        let receiver = match call.receiver() {
-            None => Value::Object(Object::Query),
-            Some(receiver) => match self.0.calls.get(receiver.digest()) {
-                Some(known) => known.value,
-                None => return Err(fail(format!("load: {} is not at hand any more", receiver.field()))),
-            },
-        };
-        if let Some(index) = call.index() {
-            let Value::List(items) = receiver else {
-                return Err(fail(format!("load: {} is not a list", call.field())));
-            };
-            let value = usize::try_from(index).ok().and_then(|index| items.get(index)).cloned();
-            let evaluated = match value {
-                None => return Err(fail(format!("load: index {} out of bounds", index + 1))),
-                Some(Value::Null) => return Err(fail(format!("item {} is null from enumerable", index + 1))),
-                Some(value) => Evaluated { id: call.clone(), value },
-            };
-            self.0.calls.put(call.digest().clone(), evaluated.clone());
-            return Ok(evaluated);
-        }
-        match receiver {
-            Value::Object(receiver) => {
-                let evaluated = self.evaluate(receiver, call.clone()).await?;
-                // A pinned or custom digest in an ID stands for the call that was written with it.
-                self.0.calls.put(call.digest().clone(), evaluated.clone());
-                Ok(evaluated)
-            }
-            _ => Err(fail(format!("load: cannot select {} on a value without fields", call.field()))),
-        }
-    }
-
-    /// The calls that an ID needs and that are not remembered, each after everything it refers to.
-    fn missing(&self, id: &CallId) -> Vec<CallId> {
-        let mut order = Vec::new();
-        let mut seen: HashSet<Digest> = HashSet::new();
-        let mut stack: Vec<(CallId, bool)> = vec![(id.clone(), false)];
-        while let Some((call, expanded)) = stack.pop() {
-            if expanded {
-                order.push(call);
-                continue;
-            }
-            if self.0.calls.get(call.digest()).is_some() || !seen.insert(call.digest().clone()) {
-                continue;
-            }
-            stack.push((call.clone(), true));
-            for reference in call.args().iter().flat_map(|argument| ids_in(&argument.value)) {
-                stack.push((reference, false));
-            }
-            if let Some(receiver) = call.receiver() {
-                stack.push((receiver.clone(), false));
-            }
-        }
-        order
+        Ok(objects)
     }
 
     /// Remembers the value of an ID that was made outside a field: an element of a list.
@@ -256,8 +208,16 @@ impl Engine {
     }
 }
 
+/// The object that an ID stands for.
+pub(crate) fn object_of(id: &CallId, value: Value) -> Result<Object, Cause> {
+    match value {
+        Value::Object(object) => Ok(object),
+        _ => Err(Cause::invalid(format!("{} is not an object", id.field()))),
+    }
+}
+
 /// All IDs in an argument's value.
-fn ids_in(literal: &treenail_call::Literal) -> Vec<CallId> {
+pub(crate) fn ids_in(literal: &treenail_call::Literal) -> Vec<CallId> {
     use treenail_call::Literal;
     let mut found = Vec::new();
     let mut stack = vec![literal];

@@ -55,7 +55,9 @@ impl Engine {
         // The daemon stats through links only; a listing shows the link itself.
         let name = paths::base_name(&inside);
         match self.0.bridge.read_dir(&reference, paths::parent(&inside)).await {
-            Ok(entries) => Ok(entries.iter().find(|entry| entry.path == name).map(|entry| described(entry, name))),
+            Ok(entries) => {
+                Ok(entries.iter().find(|entry| entry.path == name).map(|entry| described(entry, name)))
+            }
             Err(BridgeError::NotFound { .. } | BridgeError::NotDirectory { .. }) => Ok(None),
             Err(other) => Err(other.into()),
         }
@@ -86,14 +88,17 @@ impl Engine {
         };
         match self.0.bridge.read_dir(&reference, &inside).await {
             Ok(entries) => {
-                let mut entries: Vec<Stat> = entries.iter().map(|entry| described(entry, &entry.path)).collect();
+                let mut entries: Vec<Stat> =
+                    entries.iter().map(|entry| described(entry, &entry.path)).collect();
                 entries.sort_by(|a, b| a.name.cmp(&b.name));
                 Ok(entries)
             }
             Err(BridgeError::NotFound { .. }) => {
                 Err(Cause::invalid(format!("readdir {path}: no such file or directory")))
             }
-            Err(BridgeError::NotDirectory { .. }) => Err(Cause::invalid(format!("readdir {path}: not a directory"))),
+            Err(BridgeError::NotDirectory { .. }) => {
+                Err(Cause::invalid(format!("readdir {path}: not a directory")))
+            }
             Err(other) => Err(other.into()),
         }
     }

@@ -70,7 +70,9 @@ where
                     state.generation += 1;
                     let generation = state.generation;
                     let run = start().shared();
-                    state.slots.insert(key.clone(), Slot::Running { run: run.clone(), waiters: 1, generation });
+                    state
+                        .slots
+                        .insert(key.clone(), Slot::Running { run: run.clone(), waiters: 1, generation });
                     (run, generation)
                 }
             }

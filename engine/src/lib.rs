@@ -15,6 +15,8 @@ mod files;
 mod flight;
 mod host;
 mod images;
+mod import;
+mod load;
 mod lookup;
 mod retry;
 mod secrets;
@@ -23,5 +25,7 @@ mod solve;
 pub use engine::{Engine, Evaluated, Fields, Request, Resolved, Rule};
 pub use error::{Cause, ExecError, Failed};
 pub use files::{ANSWER_LIMIT, Entry};
+pub use host::{
+    ExportTarget, Host, HostError, Ranges, Receiving, SecretValue, SharedDirectory, WantedDirectory,
+};
 pub use solve::Stream;
-pub use host::{ExportTarget, Host, HostError, Receiving, SecretValue, SharedDirectory, WantedDirectory};

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use treenail_bridge::ResolveSource;
-use treenail_model::{Container, CopyFilter, Directory, Located, Owner, OwnerText, ParsedImage, Platform, Tree};
-use treenail_model::{File, INLINE_PATH, InlineImage, Principal, image_reference, parse_image};
+use treenail_model::{
+    Container, CopyFilter, Directory, Located, Owner, OwnerText, ParsedImage, Platform, Tree,
+};
+use treenail_model::{File, INLINE_PATH, InlineImage, Principal, Reference, parse_image};
 use treenail_protos::pb;
 
 use crate::{Cause, Engine, WantedDirectory};
@@ -25,24 +27,22 @@ pub struct ResolvedImage {
 impl Engine {
     /// The daemon's own platform.
     pub fn default_platform(&self) -> Platform {
-        self.0
-            .bridge
-            .capabilities()
-            .workers
-            .first()
-            .and_then(|worker| worker.platforms.first())
-            .map_or_else(
-                || Platform::new("linux", std::env::consts::ARCH, ""),
-                |platform| Platform::new(&platform.os, &platform.architecture, &platform.variant),
-            )
+        self.0.bridge.capabilities().workers.first().and_then(|worker| worker.platforms.first()).map_or_else(
+            || Platform::new("linux", std::env::consts::ARCH, ""),
+            |platform| Platform::new(&platform.os, &platform.architecture, &platform.variant),
+        )
     }
 
     /// Resolves an image address for a platform: tag to digest, and the configuration. Once a session.
     ///
     /// # Errors
     /// The address is no reference; the registry has no such image.
-    pub async fn resolve_image(&self, address: &str, platform: &Platform) -> Result<Arc<ResolvedImage>, Cause> {
-        let reference = image_reference(address)
+    pub async fn resolve_image(
+        &self,
+        address: &str,
+        platform: &Platform,
+    ) -> Result<Arc<ResolvedImage>, Cause> {
+        let reference = Reference::parse(address)
             .map_err(|reason| Cause::invalid(format!("failed to parse image address {address}: {reason}")))?;
         let name = format!("{}/{}", reference.registry(), reference.repository());
         // A tag is added only where neither tag nor digest is given.
@@ -61,10 +61,16 @@ impl Engine {
         let run = move || {
             async move {
                 let fail = |reason: String| {
-                    Cause::invalid(format!("failed to resolve image {address:?} (platform: {:?}): {reason}", platform.to_string()))
+                    Cause::invalid(format!(
+                        "failed to resolve image {address:?} (platform: {:?}): {reason}",
+                        platform.to_string()
+                    ))
                 };
                 let request = ResolveSource {
-                    source: pb::SourceOp { identifier: format!("docker-image://{asked}"), ..Default::default() },
+                    source: pb::SourceOp {
+                        identifier: format!("docker-image://{asked}"),
+                        ..Default::default()
+                    },
                     platform: Some(pb::Platform {
                         os: platform.os.clone(),
                         architecture: platform.architecture.clone(),
@@ -73,7 +79,8 @@ impl Engine {
                     }),
                     log_name: format!("resolve image {asked}"),
                 };
-                let metadata = engine.0.bridge.resolve_source(request).await.map_err(|error| fail(error.to_string()))?;
+                let metadata =
+                    engine.0.bridge.resolve_source(request).await.map_err(|error| fail(error.to_string()))?;
                 let (digest, config) =
                     metadata.image.ok_or_else(|| fail("buildkitd answered without an image".to_owned()))?;
                 let image = parse_image(&config).map_err(|error| fail(error.to_string()))?;

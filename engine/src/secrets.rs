@@ -43,7 +43,9 @@ impl Engine {
         match value {
             None => Err(Cause::invalid(format!("secret {}: not found", secret.id))),
             Some(SecretValue::Plaintext(bytes)) => Ok(bytes),
-            Some(SecretValue::Uri(uri)) => self.0.host.read_secret(&uri).await.map_err(|error| Cause::Host(error.0)),
+            Some(SecretValue::Uri(uri)) => {
+                self.0.host.read_secret(&uri).await.map_err(|error| Cause::Host(error.0))
+            }
         }
     }
 

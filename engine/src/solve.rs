@@ -124,7 +124,8 @@ impl Engine {
         mount: Option<usize>,
         name: &str,
     ) -> Option<(bytes::Bytes, u64)> {
-        let limit = if name.ends_with(init::TAIL_SUFFIX) { ERROR_OUTPUT_LIMIT + 32 } else { ERROR_OUTPUT_LIMIT };
+        let limit =
+            if name.ends_with(init::TAIL_SUFFIX) { ERROR_OUTPUT_LIMIT + 32 } else { ERROR_OUTPUT_LIMIT };
         match self.0.bridge.read_failed(failure, mount?, name, limit).await {
             Ok(found) => Some(found),
             Err(BridgeError::TooLarge { .. }) if !name.ends_with(init::TAIL_SUFFIX) => {
@@ -192,7 +193,11 @@ impl Engine {
             // Only 0 is accepted of a command that runs as process 1.
             return Ok(0);
         }
-        let record = self.0.bridge.read_file(&reference, &format!("/{}", init::EXIT_FILE), None, init::MESSAGE_LIMIT as u64 + 64).await?;
+        let record = self
+            .0
+            .bridge
+            .read_file(&reference, &format!("/{}", init::EXIT_FILE), None, init::MESSAGE_LIMIT as u64 + 64)
+            .await?;
         match init::ExitRecord::decode(&record) {
             Ok(record) => Ok(record.code().into()),
             Err(error) => Err(Cause::Bug(format!("the exit record of a command is unreadable: {error}"))),

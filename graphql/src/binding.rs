@@ -83,6 +83,11 @@ impl Binding {
         self
     }
 
+    /// Always runs: it asks nobody and costs less than the room its result would take.
+    pub(crate) fn pure(self) -> Self {
+        self.remembered(|_| Rule::Pure)
+    }
+
     /// Always runs, and its result is not kept.
     pub(crate) fn never_remembered(self) -> Self {
         self.remembered(|_| Rule::Never)

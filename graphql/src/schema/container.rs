@@ -22,7 +22,9 @@ pub(super) fn mode(permissions: i64) -> Result<u32, Cause> {
 }
 
 pub(super) fn bindings() -> Vec<Binding> {
-    let mut all = configuration();
+    // Configuration is changed in long chains, and a changed copy of it takes room.
+    let mut all: Vec<Binding> = configuration().into_iter().map(Binding::pure).collect();
+    all.push(field("from", from));
     all.extend(contents());
     all.extend(mounts());
     all.extend(running());
@@ -139,7 +141,6 @@ fn configuration() -> Vec<Binding> {
         }),
         field("experimentalWithGPU", |_: This, _: Devices, _| async { Err(Cause::invalid(NO_GPU)) }),
         field("experimentalWithAllGPUs", |_: This, _: NoArguments, _| async { Err(Cause::invalid(NO_GPU)) }),
-        field("from", from),
         field("imageRef", |this: This, _: NoArguments, _| async move {
             this.image_ref.clone().map(|reference| Value::Text(reference).into()).ok_or_else(|| {
                 Cause::invalid(
