@@ -2,6 +2,7 @@
 //! the daemon; a frontend with what its build was given.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -52,6 +53,21 @@ pub enum ExportTarget {
     },
     /// A registry: nothing comes back, but the daemon asks for logins.
     Registry,
+    /// A byte stream into a file without a name, for [`Receiving::received`]. It is no file of the user's.
+    Nameless,
+}
+
+/// Bytes that are kept elsewhere and read in ranges.
+#[async_trait::async_trait]
+pub trait Ranges: Send + Sync + 'static {
+    /// How many there are.
+    fn size(&self) -> u64;
+
+    /// Reads at most `length` bytes from `offset` on; fewer only at the end.
+    ///
+    /// # Errors
+    /// They cannot be read any more.
+    async fn read(&self, offset: u64, length: u64) -> Result<Bytes, HostError>;
 }
 
 /// A short-lived session that receives one export.
@@ -59,6 +75,11 @@ pub enum ExportTarget {
 pub trait Receiving: Send + Sync {
     /// Session to name in the export.
     fn session(&self) -> String;
+
+    /// What arrives for [`ExportTarget::Nameless`]: to be asked for before the end, and complete after it.
+    fn received(&self) -> Option<Arc<dyn Ranges>> {
+        None
+    }
 
     /// Ends it; everything is on disk when this returns.
     ///
@@ -117,6 +138,15 @@ pub trait Host: Send + Sync + 'static {
 
     /// Makes a blob known to the daemon, by its digest within a store, for as long as the client lives.
     fn offer_blob(&self, store: &str, blob: Bytes);
+
+    /// The same for a blob that is kept elsewhere, under its digest (`sha256:…`).
+    fn offer_ranges(&self, store: &str, digest: &str, blob: Arc<dyn Ranges>);
+
+    /// Copies bytes to a file without a name, to be read from there.
+    ///
+    /// # Errors
+    /// They cannot be read, or there is no room for them.
+    async fn keep(&self, from: Arc<dyn Ranges>) -> Result<Arc<dyn Ranges>, HostError>;
 
     /// Makes a secret known to the daemon under an id, for as long as the client lives.
     fn offer_secret(&self, id: &str, value: SecretValue);

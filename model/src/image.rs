@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use crate::{Container, Invalid, Platform, image_reference};
+use crate::{Container, Directory, ImageConfig, Invalid, Platform, Reference, Tree};
 
 /// Media types of an image's parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,6 +157,22 @@ fn config_blob(container: &Container) -> serde_json::Value {
     json
 }
 
+impl Container {
+    /// Puts an imported image in: its file system and its configuration replace the old ones, the platform stays.
+    ///
+    /// # Source
+    /// `contract/container.md` 1.
+    #[must_use]
+    pub fn with_imported(&self, tree: Tree, config: ImageConfig) -> Self {
+        let mut next = self.changed();
+        next.rootfs = Some(Directory::whole(tree, self.platform.clone()));
+        next.config = config;
+        next.last_exec = None;
+        next.default_args_by_hand = false;
+        next
+    }
+}
+
 /// Where an image is pushed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PushTarget {
@@ -172,7 +188,7 @@ impl PushTarget {
     /// # Errors
     /// It is no reference.
     pub fn parse(address: &str) -> Result<Self, Invalid> {
-        let reference = image_reference(address)
+        let reference = Reference::parse(address)
             .map_err(|reason| Invalid::new(format!("failed to parse image address {address}: {reason}")))?;
         let repository = format!("{}/{}", reference.registry(), reference.repository());
         let bare = address.split('@').next().unwrap_or(address);
@@ -229,7 +245,6 @@ pub fn registry_host(address: &str) -> Result<String, Invalid> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Directory, Tree};
 
     fn container(platform: &str) -> Arc<Container> {
         let platform = Platform::parse(platform).unwrap();

@@ -22,29 +22,47 @@ pub struct InlineImage {
 
 impl InlineImage {
     /// Wraps contents. Equal contents give equal images.
-    ///
-    /// # Source
-    /// OCI image specification, `layer.md`, `config.md`, `manifest.md`; POSIX ustar.
     pub fn of(contents: &[u8]) -> Self {
         let layer = archive(contents);
-        let layer_digest = sha256(&layer);
-        let config = format!(
-            r#"{{"architecture":"unknown","os":"linux","rootfs":{{"type":"layers","diff_ids":["{layer_digest}"]}}}}"#
-        )
-        .into_bytes();
-        let manifest = format!(
-            r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"{}","size":{}}},"layers":[{{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":"{layer_digest}","size":{}}}]}}"#,
-            sha256(&config),
-            config.len(),
-            layer.len()
-        )
-        .into_bytes();
-        let digest = sha256(&manifest);
-        Self { blobs: [layer, config, manifest], digest }
+        let image = LayerImage::of(&sha256(&layer), layer.len() as u64);
+        Self { blobs: [layer, image.config, image.manifest], digest: image.digest }
     }
 }
 
-fn sha256(bytes: &[u8]) -> String {
+/// An image around one plain layer that is kept elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerImage {
+    /// Configuration.
+    pub config: Vec<u8>,
+    /// Manifest.
+    pub manifest: Vec<u8>,
+    /// `sha256:…` of the manifest.
+    pub digest: String,
+}
+
+impl LayerImage {
+    /// Wraps the layer with this digest and size.
+    ///
+    /// # Source
+    /// OCI image specification, `layer.md`, `config.md`, `manifest.md`.
+    pub fn of(layer: &str, size: u64) -> Self {
+        let config = format!(
+            r#"{{"architecture":"unknown","os":"linux","rootfs":{{"type":"layers","diff_ids":["{layer}"]}}}}"#
+        )
+        .into_bytes();
+        let manifest = format!(
+            r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"{}","size":{}}},"layers":[{{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":"{layer}","size":{size}}}]}}"#,
+            sha256(&config),
+            config.len(),
+        )
+        .into_bytes();
+        let digest = sha256(&manifest);
+        Self { config, manifest, digest }
+    }
+}
+
+/// `sha256:…` of some bytes.
+pub fn sha256(bytes: &[u8]) -> String {
     let hash = Sha256::digest(bytes);
     let mut text = String::from("sha256:");
     for byte in hash {
@@ -53,28 +71,42 @@ fn sha256(bytes: &[u8]) -> String {
     text
 }
 
-/// A tar archive with one file.
-fn archive(contents: &[u8]) -> Vec<u8> {
+/// What stands around the bytes of the one file of a tar archive: before and after them.
+///
+/// `name` has at most 100 bytes. The file is root's, from 1970.
+///
+/// # Source
+/// POSIX ustar; sizes above 8 GiB as GNU tar writes them.
+pub fn archive_frame(name: &str, mode: u32, size: u64) -> (Vec<u8>, Vec<u8>) {
     const BLOCK: usize = 512;
-    let mut header = [0_u8; BLOCK];
+    let mut header = vec![0_u8; BLOCK];
     let mut put = |at: usize, text: &str| header[at..at + text.len()].copy_from_slice(text.as_bytes());
-    put(0, INLINE_PATH.trim_start_matches('/'));
-    put(100, "0000644");
+    put(0, &name[..name.floor_char_boundary(100)]);
+    put(100, &format!("{:07o}", mode & 0o7777));
     put(108, "0000000");
     put(116, "0000000");
-    put(124, &format!("{:011o}", contents.len()));
+    if size < 1 << 33 {
+        put(124, &format!("{size:011o}"));
+    }
     put(136, "00000000000");
     put(148, "        ");
     put(156, "0");
     put(257, "ustar");
     put(263, "00");
+    if size >= 1 << 33 {
+        header[124] = 0x80;
+        header[128..136].copy_from_slice(&size.to_be_bytes());
+    }
     let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
     header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
-    let mut archive = Vec::with_capacity(contents.len() + 4 * BLOCK);
-    archive.extend_from_slice(&header);
-    archive.extend_from_slice(contents);
-    archive.resize(archive.len().next_multiple_of(BLOCK) + 2 * BLOCK, 0);
-    archive
+    let padding = usize::try_from(size.next_multiple_of(BLOCK as u64) - size).unwrap_or(0);
+    (header, vec![0; padding + 2 * BLOCK])
+}
+
+/// A tar archive with one file.
+fn archive(contents: &[u8]) -> Vec<u8> {
+    let (head, tail) = archive_frame(INLINE_PATH.trim_start_matches('/'), 0o644, contents.len() as u64);
+    [&head, contents, &tail].concat()
 }
 
 #[cfg(test)]

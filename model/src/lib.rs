@@ -21,6 +21,7 @@ mod json_value;
 mod owner;
 pub mod paths;
 mod platform;
+mod reference;
 mod replace;
 mod secret;
 mod tree;
@@ -33,8 +34,7 @@ pub use config::{DEFAULT_PATH, Environment, ImageConfig, InvalidImageConfig, Par
 pub use container::{Container, ExposedPort, Located, Mount, MountKind, SecretUse};
 pub use directory::{CopyFilter, Directory};
 pub use envfile::{
-    ClientEnvironment, ENVFILE_BYTE_LIMIT, ENVFILE_DEPTH_LIMIT, ENVFILE_REFERENCE_LIMIT, ENVFILE_TEXT_LIMIT, EnvFile,
-    EnvFileError,
+    ENVFILE_BYTE_LIMIT, ClientEnvironment, ENVFILE_DEPTH_LIMIT, EnvFile, EnvFileError, ENVFILE_REFERENCE_LIMIT, ENVFILE_TEXT_LIMIT,
 };
 pub use error_value::{ErrorValue, ReportedError};
 pub use exec::{ExecOptions, ExecOutput, Expect, HELPER_ARCHITECTURES};
@@ -44,9 +44,10 @@ pub use inline::{INLINE_LIMIT, INLINE_PATH, InlineImage, LayerImage, archive_fra
 pub use json_value::{JSON_DEPTH, JSON_LIMIT, JsonValue};
 pub use owner::{Owner, OwnerError, OwnerText, Principal};
 pub use platform::{Platform, PlatformError};
+pub use reference::Reference;
 pub use replace::{REPLACED_LIMIT, Replacement};
 pub use secret::Secret;
-pub use tree::{Tree, image_reference};
+pub use tree::Tree;
 pub use value::{FileType, Object, Stat, Value};
 
 /// A call that does not fit the value it is made on. The text is what a 0.19 client expects.

@@ -1,6 +1,7 @@
-//! Blobs in memory, read by the daemon through containerd's content API.
+//! Blobs, read by the daemon through containerd's content API.
 //!
-//! The daemon names the store in a header and the blob by digest.
+//! The daemon names the store in a header and the blob by digest. Small blobs are held in memory; large ones stay where
+//! they are and are read in ranges.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,23 +17,73 @@ use tonic::{Request, Response, Status};
 use treenail_protos::containerd::services::content::v1 as api;
 use treenail_protos::containerd::services::content::v1::content_server::Content;
 
+use crate::error::BoxError;
+
 /// Bytes of one message towards the daemon.
-const CHUNK: usize = 1 << 20;
+const CHUNK: u64 = 1 << 20;
 
 /// Named stores of blobs; cheap to clone, clones share.
 ///
 /// The daemon asks for the store `oci:X` when a source's attribute `oci.store` is `X`: the name here is the
 /// full one.
 #[derive(Clone, Default)]
-pub struct ContentStores(Arc<RwLock<BTreeMap<String, BTreeMap<String, Bytes>>>>);
+pub struct ContentStores(Arc<RwLock<BTreeMap<String, BTreeMap<String, Blob>>>>);
+
+/// A blob that is kept elsewhere.
+#[tonic::async_trait]
+pub trait RemoteBlob: Send + Sync {
+    /// Number of bytes.
+    fn size(&self) -> u64;
+
+    /// Reads at most `length` bytes from `offset` on; fewer only at the end.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being read; the text reaches the daemon.
+    async fn read(&self, offset: u64, length: u64) -> Result<Bytes, BoxError>;
+}
+
+#[derive(Clone)]
+enum Blob {
+    Held(Bytes),
+    Remote(Arc<dyn RemoteBlob>),
+}
+
+impl Blob {
+    fn size(&self) -> u64 {
+        match self {
+            Self::Held(bytes) => bytes.len() as u64,
+            Self::Remote(blob) => blob.size(),
+        }
+    }
+
+    /// One chunk; never empty before the end.
+    async fn read(&self, offset: u64, length: u64) -> Result<Bytes, Status> {
+        match self {
+            Self::Held(bytes) => {
+                let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+                let length = usize::try_from(length).unwrap_or(usize::MAX);
+                Ok(bytes.slice(start..start.saturating_add(length).min(bytes.len())))
+            }
+            Self::Remote(blob) => {
+                let read = blob.read(offset, length).await.map_err(|error| Status::unavailable(error.to_string()))?;
+                if read.is_empty() { Err(Status::data_loss("the blob ends early")) } else { Ok(read) }
+            }
+        }
+    }
+}
 
 impl ContentStores {
     /// Adds a blob and returns its digest (`sha256:…`).
     pub fn add(&self, store: &str, blob: impl Into<Bytes>) -> String {
         let blob = blob.into();
         let digest = digest(&blob);
-        self.0.write().entry(store.to_owned()).or_default().insert(digest.clone(), blob);
+        self.0.write().entry(store.to_owned()).or_default().insert(digest.clone(), Blob::Held(blob));
         digest
+    }
+
+    /// Adds a blob that stays where it is. The daemon checks the digest (`sha256:…`) when it has read it.
+    pub fn add_remote(&self, store: &str, digest: &str, blob: Arc<dyn RemoteBlob>) {
+        self.0.write().entry(store.to_owned()).or_default().insert(digest.to_owned(), Blob::Remote(blob));
     }
 
     /// Forgets a blob.
@@ -42,7 +93,7 @@ impl ContentStores {
         }
     }
 
-    fn blob(&self, metadata: &MetadataMap, digest: &str) -> Result<Bytes, Status> {
+    fn blob(&self, metadata: &MetadataMap, digest: &str) -> Result<Blob, Status> {
         let store = chosen(metadata)?;
         let stores = self.0.read();
         let blobs = stores.get(store).ok_or_else(|| Status::not_found(format!("unknown store `{store}`")))?;
@@ -70,8 +121,8 @@ fn chosen(metadata: &MetadataMap) -> Result<&str, Status> {
     store.ok_or_else(|| Status::invalid_argument("the request names no store"))
 }
 
-fn info(digest: &str, blob: &Bytes) -> api::Info {
-    api::Info { digest: digest.to_owned(), size: blob.len() as i64, ..api::Info::default() }
+fn info(digest: &str, blob: &Blob) -> api::Info {
+    api::Info { digest: digest.to_owned(), size: i64::try_from(blob.size()).unwrap_or(i64::MAX), ..api::Info::default() }
 }
 
 pub(crate) struct ContentService {
@@ -113,17 +164,24 @@ impl Content for ContentService {
     ) -> Result<Response<Self::ReadStream>, Status> {
         let wanted = request.get_ref();
         let blob = self.stores.blob(request.metadata(), &wanted.digest)?;
-        let start = usize::try_from(wanted.offset.max(0)).unwrap_or(usize::MAX);
-        if start > blob.len() {
-            return Err(Status::out_of_range(format!("read past object length {} bytes", blob.len())));
+        let start = wanted.offset.max(0).unsigned_abs();
+        if start > blob.size() {
+            return Err(Status::out_of_range(format!("read past object length {} bytes", blob.size())));
         }
-        let size = usize::try_from(wanted.size).ok().filter(|&size| size > 0).unwrap_or(usize::MAX);
-        let rest = blob.slice(start..start.saturating_add(size).min(blob.len()));
-        let chunks = (0..rest.len()).step_by(CHUNK).map(move |at| {
-            let data = rest.slice(at..(at + CHUNK).min(rest.len()));
-            Ok(api::ReadContentResponse { offset: (start + at) as i64, data })
+        let size = u64::try_from(wanted.size).ok().filter(|&size| size > 0).unwrap_or(u64::MAX);
+        let end = start.saturating_add(size).min(blob.size());
+        let chunks = stream::try_unfold(start, move |at| {
+            let blob = blob.clone();
+            async move {
+                if at >= end {
+                    return Ok(None);
+                }
+                let data = blob.read(at, CHUNK.min(end - at)).await?;
+                let next = at + data.len() as u64;
+                Ok(Some((api::ReadContentResponse { offset: at as i64, data }, next)))
+            }
         });
-        Ok(Response::new(stream::iter(chunks).boxed()))
+        Ok(Response::new(chunks.boxed()))
     }
 
     async fn status(
@@ -157,14 +215,14 @@ mod tests {
     #[tokio::test]
     async fn reads_ranges() {
         let stores = ContentStores::default();
-        let blob: Vec<u8> = (0..(CHUNK + 1000)).map(|at| (at % 251) as u8).collect();
+        let blob: Vec<u8> = (0..(CHUNK as usize + 1000)).map(|at| (at % 251) as u8).collect();
         let digest = stores.add("oci:x", blob.clone());
         let service = ContentService { stores };
         for (offset, size, expected) in [
             (0, 0, &blob[..]),
             (5, 10, &blob[5..15]),
-            (CHUNK as i64 - 1, 3, &blob[CHUNK - 1..CHUNK + 2]),
-            (CHUNK as i64, 1 << 40, &blob[CHUNK..]),
+            (CHUNK as i64 - 1, 3, &blob[CHUNK as usize - 1..CHUNK as usize + 2]),
+            (CHUNK as i64, 1 << 40, &blob[CHUNK as usize..]),
             (-1, -1, &blob[..]),
             (blob.len() as i64, 0, &[]),
         ] {
@@ -174,6 +232,44 @@ mod tests {
             let read: Vec<u8> = chunks.iter().flat_map(|chunk| chunk.data.to_vec()).collect();
             assert!(read == expected, "offset {offset}, size {size}");
         }
+    }
+
+    struct Counted(u64);
+
+    #[tonic::async_trait]
+    impl RemoteBlob for Counted {
+        fn size(&self) -> u64 {
+            self.0
+        }
+
+        async fn read(&self, offset: u64, length: u64) -> Result<Bytes, BoxError> {
+            if offset > 5 << 20 {
+                return Err("it is gone".into());
+            }
+            // A short read is no end.
+            Ok((offset..offset + length.min(300_000)).map(|at| (at % 251) as u8).collect())
+        }
+    }
+
+    #[tokio::test]
+    async fn remote_blobs_are_read_in_ranges() {
+        let stores = ContentStores::default();
+        stores.add_remote("oci:x", "sha256:1", Arc::new(Counted(1 << 40)));
+        let service = ContentService { stores };
+        let read = |offset, size| {
+            let wanted = api::ReadContentRequest { digest: "sha256:1".to_owned(), offset, size };
+            service.read(of_store("oci:x", wanted))
+        };
+        let chunks: Vec<_> = read(7, 2_000_000).await.expect("readable").into_inner().try_collect().await.expect("no error");
+        let mut at = 7;
+        for chunk in &chunks {
+            assert_eq!(chunk.offset, at);
+            assert!(chunk.data.iter().zip(at..).all(|(byte, at)| i64::from(*byte) == at % 251));
+            at += chunk.data.len() as i64;
+        }
+        assert_eq!(at, 2_000_007);
+        let rest: Result<Vec<_>, Status> = read(0, 0).await.expect("readable").into_inner().try_collect().await;
+        assert!(rest.expect_err("it ends early").message().contains("it is gone"));
     }
 
     #[tokio::test]

@@ -30,12 +30,12 @@ mod sockets;
 mod tunnel;
 
 pub use auth::{Credential, CredentialChain, Credentials, MemoryCredentials};
-pub use content::ContentStores;
+pub use content::{ContentStores, RemoteBlob};
 pub use docker_config::DockerConfig;
 pub use error::{BoxError, Error};
 pub use filesync::SendTotals;
 pub use filesync::locals::{LocalRoot, Locals};
-pub use receive::{Received, Receivers, Target};
+pub use receive::{OpenFile, Received, Receivers, Target};
 pub use secrets::{MemorySecrets, SecretSource};
 pub use services::Services;
 pub use session::{Connect, Session, SessionOptions, State};

@@ -1,5 +1,6 @@
 //! The machine that the program runs on, as the engine asks for it: directories, secrets, and where exports go.
 
+mod blobs;
 mod logins;
 mod paths;
 mod receive;
@@ -13,7 +14,7 @@ use bytes::Bytes;
 use treenail_bridge::socket::Connection;
 use treenail_call::hash_strings;
 use treenail_engine::{
-    ExportTarget, Host, HostError, Receiving, SecretValue, SharedDirectory, WantedDirectory,
+    ExportTarget, Host, HostError, Ranges, Receiving, SecretValue, SharedDirectory, WantedDirectory,
 };
 use treenail_session::{Connect, ContentStores, LocalRoot, Locals};
 
@@ -128,6 +129,14 @@ impl Host for LocalHost {
         self.stores.add(&format!("oci:{store}"), blob);
     }
 
+    async fn keep(&self, from: Arc<dyn Ranges>) -> Result<Arc<dyn Ranges>, HostError> {
+        Ok(Arc::new(blobs::Nameless::copy(from.as_ref()).await?))
+    }
+
+    fn offer_ranges(&self, store: &str, digest: &str, blob: Arc<dyn Ranges>) {
+        self.stores.add_remote(&format!("oci:{store}"), digest, Arc::new(blobs::Offered(blob)));
+    }
+
     fn offer_secret(&self, id: &str, value: SecretValue) {
         self.secrets.offer(id, value);
     }
@@ -146,7 +155,7 @@ impl Host for LocalHost {
     }
 
     async fn receive(&self, target: ExportTarget) -> Result<Box<dyn Receiving>, HostError> {
-        if target != ExportTarget::Registry {
+        if !matches!(target, ExportTarget::Registry | ExportTarget::Nameless) {
             self.check_open()?;
         }
         let receiver = receive::Receiver::open(&self.connection, &self.identity, &self.logins, target).await?;

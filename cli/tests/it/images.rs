@@ -236,6 +236,98 @@ mod daemon {
     }
 
     #[test]
+    fn an_archive_is_a_file_and_comes_back_as_the_same_image() {
+        let workdir = folder();
+        let Some((service, _)) = service(workdir.path()) else { return };
+        let word = nonce();
+        let made = line(&format!(
+            r#"C.withExec(args: ["sh", "-c", "echo {word} > /made; chown 5:6 /made; ln -s made /link"])
+            .withEnvVariable(name: "A", value: "1").withEntrypoint(args: ["/bin/e"]).withDefaultArgs(args: ["a"])
+            .withExposedPort(port: 80).withLabel(name: "l", value: "v").withWorkdir(path: "/w")"#
+        ));
+        let archive = text(&service, &format!("{made}.asTarball.id"), &Values::default());
+        let values = Values::default().with("archive", "File", archive);
+        let stat = value(&service, &format!("{made}.asTarball.{{name stat{{size permissions}}}}"), &Values::default());
+        assert_eq!((&stat["name"], &stat["stat"]["permissions"]), (&json!("container.tar"), &json!(0o600)));
+
+        // The file is what export writes, but for the time in the index.
+        let target = workdir.path().join("written.tar");
+        text(&service, &format!("loadFileFromID(id: $archive).export(path: \"{}\")", target.display()), &values);
+        let bytes = std::fs::read(&target).expect("an archive");
+        assert_eq!(json!(bytes.len()), stat["stat"]["size"]);
+        let names = listed(&bytes, "-tf");
+        assert!(names.contains(&"manifest.json".to_owned()) && names.contains(&"index.json".to_owned()), "{names:?}");
+
+        // Configuration replaces: nothing of the receiver stays.
+        let imported = "container.withEnvVariable(name: \"OLD\", value: \"1\").import(source: $archive)";
+        let fields = "user workdir entrypoint defaultArgs platform envVariables{name value} labels{name value} \
+                      exposedPorts{port protocol} file(path: \"/link\"){contents}";
+        let before = value(&service, &format!("{made}.{{{fields}}}"), &Values::default());
+        assert_eq!(value(&service, &format!("{imported}.{{{fields}}}"), &values), before);
+        let owner = format!("{imported}.withExec(args: [\"stat\", \"-c\", \"%u:%g\", \"/made\"]).stdout");
+        assert_eq!(text(&service, &owner, &values), "5:6\n");
+    }
+
+    #[test]
+    fn an_archive_of_several_platforms_gives_each_its_image() {
+        let workdir = folder();
+        let Some((service, registry)) = service(workdir.path()) else { return };
+        let of = |platform: &str| format!(r#"container(platform: "{platform}").withNewFile(path: "/word", contents: "{platform}")"#);
+        let arm = text(&service, &format!("{}.id", of("linux/arm64")), &Values::default());
+        let values = Values::default().with("arm", "Container", arm);
+        let archive = text(&service, &format!("{}.asTarball(platformVariants: [$arm]).id", of("linux/amd64")), &values);
+        let values = values.with("archive", "File", archive);
+        for platform in ["linux/amd64", "linux/arm64"] {
+            let imported = format!("container(platform: \"{platform}\").import(source: $archive)");
+            assert_eq!(text(&service, &format!("{imported}.file(path: \"/word\").contents"), &values), platform);
+            assert_eq!(text(&service, &format!("{imported}.platform"), &values), platform);
+        }
+        let none = error(&service, "container(platform: \"linux/riscv64\").import(source: $archive, tag: \"t\").id", &values);
+        assert_eq!(none["message"], "no manifest for platform linux/riscv64 and tag t");
+
+        // What was imported is pushed like anything else.
+        let reference = text(&service, &format!("container.import(source: $archive).publish(address: \"{registry}/images/imported\")"), &values);
+        let chain = format!("container(platform: \"linux/amd64\").from(address: \"{reference}\").file(path: \"/word\").contents");
+        assert_eq!(text(&service, &chain, &values), "linux/amd64");
+    }
+
+    #[test]
+    fn what_docker_saved_is_read_and_other_files_are_refused() {
+        let workdir = folder();
+        let Some((service, _)) = service(workdir.path()) else { return };
+        let inside = workdir.path().join("inside");
+        std::fs::create_dir_all(inside.join("layer")).expect("made");
+        std::fs::write(inside.join("layer/saved"), "by docker").expect("written");
+        let tar = |from: &Path, to: &Path, names: &[&str]| {
+            let status = Command::new("tar").arg("-C").arg(from).arg("-cf").arg(to).args(names).status().expect("it starts");
+            assert!(status.success());
+        };
+        tar(&inside.join("layer"), &inside.join("layer.tar"), &["saved"]);
+        let digest = piped(Command::new("sha256sum").arg(inside.join("layer.tar")), b"");
+        let digest = String::from_utf8_lossy(&digest[..64]).into_owned();
+        let config = json!({
+            "os": "linux", "architecture": "amd64", "config": {"Env": ["FROM=docker"]},
+            "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{digest}")]}
+        });
+        std::fs::write(inside.join("config.json"), config.to_string()).expect("written");
+        let saved = json!([{"Config": "config.json", "RepoTags": ["x:1"], "Layers": ["layer.tar"]}]);
+        std::fs::write(inside.join("manifest.json"), saved.to_string()).expect("written");
+        tar(&inside, &workdir.path().join("saved.tar"), &["manifest.json", "config.json", "layer.tar"]);
+        std::fs::write(workdir.path().join("text"), "no archive at all".repeat(100)).expect("written");
+
+        let values = evaluate(&service, &[
+            ("saved", "File", "host.file(path: \"saved.tar\")"),
+            ("text", "File", "host.file(path: \"text\")"),
+        ])
+        .expect("files");
+        let imported = "container(platform: \"linux/amd64\").import(source: $saved, tag: \"1\")";
+        assert_eq!(text(&service, &format!("{imported}.file(path: \"/saved\").contents"), &values), "by docker");
+        assert_eq!(text(&service, &format!("{imported}.envVariable(name: \"FROM\")"), &values), "docker");
+        let refused = error(&service, "container.import(source: $text).id", &values);
+        assert_eq!(refused["message"], "image archive import: archive/tar: invalid tar header");
+    }
+
+    #[test]
     fn a_failing_command_is_told_as_such_and_nothing_is_written() {
         let workdir = folder();
         let Some((service, registry)) = service(workdir.path()) else { return };

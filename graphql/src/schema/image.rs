@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use treenail_engine::Cause;
-use treenail_model::{Compression, Container, Image, ImageFormat, MediaTypes, PushTarget, Secret, Value, registry_host};
+use treenail_model::{Compression, Container, File, Image, ImageFormat, MediaTypes, PushTarget, Secret, Value, registry_host};
 
 use super::container::per_call;
 use super::secret::check_provider;
@@ -24,6 +24,12 @@ arguments!(Export {
     media_types: MediaTypes = "mediaTypes",
     expand: bool = "expand",
 });
+arguments!(AsTarball {
+    variants: Vec<Arc<Container>> = "platformVariants",
+    compression: Option<Compression> = "forcedCompression",
+    media_types: MediaTypes = "mediaTypes",
+});
+arguments!(Import { source: Arc<File> = "source", tag: String = "tag" });
 arguments!(Login { address: String = "address", username: String = "username", secret: Arc<Secret> = "secret" });
 arguments!(Logout { address: String = "address" });
 
@@ -42,6 +48,8 @@ pub(super) fn bindings() -> Vec<Binding> {
     vec![
         field("publish", publish).never_remembered(),
         field("export", export).never_remembered(),
+        field("asTarball", as_tarball),
+        field("import", import),
         field("withRegistryAuth", login).remembered(per_call),
         field("withoutRegistryAuth", logout).remembered(per_call),
     ]
@@ -71,6 +79,17 @@ async fn export(this: This, args: Export, call: Call) -> Outcome {
     let format = ImageFormat { media_types: args.media_types, compression: args.compression };
     call.engine.export_archive(&image(&this, &args.variants)?, format, destination.clone()).await?;
     Ok(Value::text(destination.to_string_lossy()).into())
+}
+
+/// The archive as a file. Unlike in 0.19.11 it is made at the call, not when the file is needed: a stock daemon hands
+/// archives to a client alone.
+async fn as_tarball(this: This, args: AsTarball, call: Call) -> Outcome {
+    let format = ImageFormat { media_types: args.media_types, compression: args.compression };
+    Ok(call.engine.archive_file(&image(&this, &args.variants)?, format).await?.into())
+}
+
+async fn import(this: This, args: Import, call: Call) -> Outcome {
+    Ok(call.engine.import(&this, &args.source, &args.tag).await?.into())
 }
 
 /// Logs the whole session in to a registry; the container is as before.

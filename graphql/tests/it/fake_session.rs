@@ -95,6 +95,12 @@ impl Host for MadeUpHost {
 
     fn offer_blob(&self, _: &str, _: Bytes) {}
 
+    async fn keep(&self, from: Arc<dyn treenail_engine::Ranges>) -> Result<Arc<dyn treenail_engine::Ranges>, HostError> {
+        Ok(from)
+    }
+
+    fn offer_ranges(&self, _: &str, _: &str, _: Arc<dyn treenail_engine::Ranges>) {}
+
     fn offer_secret(&self, id: &str, value: SecretValue) {
         self.offered.lock().expect("no test panics while it holds this").insert(id.to_owned(), value);
     }

@@ -4,6 +4,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
@@ -17,14 +18,30 @@ use super::Received;
 /// Chunks on their way to the disk.
 const WAITING: usize = 16;
 
-/// Writes the stream to `path`, which appears only when it is complete.
-pub(super) async fn receive<S>(path: PathBuf, mut inbound: S) -> Result<Received, Status>
+/// Where a stream goes.
+pub(super) enum Place {
+    /// A file that appears only when it is complete.
+    Named(PathBuf),
+    /// An open one.
+    Open(Arc<File>),
+}
+
+/// Writes the stream.
+pub(super) async fn receive<S>(place: Place, mut inbound: S) -> Result<Received, Status>
 where
     S: Stream<Item = Result<Bytes, Status>> + Unpin,
 {
     let (chunks, waiting) = mpsc::channel::<Bytes>(WAITING);
     let writer =
-        tokio::task::spawn_blocking(move || write(&path, waiting).map_err(|error| failed(&path, &error)));
+        tokio::task::spawn_blocking(move || match place {
+            Place::Named(path) => {
+                Output::create(&path).and_then(|output| write(output, waiting)).map_err(|error| failed(&path, &error))
+            }
+            Place::Open(file) => {
+                let output = file.try_clone().map(|file| Output { file, names: None });
+                output.and_then(|output| write(output, waiting)).map_err(|error| failed(Path::new("a temporary file"), &error))
+            }
+        });
     let mut end = Ok(());
     while let Some(message) = inbound.next().await {
         let data = message.and_then(|message| {
@@ -53,8 +70,7 @@ where
     end.and(written)
 }
 
-fn write(path: &Path, mut chunks: mpsc::Receiver<Bytes>) -> io::Result<Received> {
-    let mut output = Output::create(path)?;
+fn write(mut output: Output, mut chunks: mpsc::Receiver<Bytes>) -> io::Result<Received> {
     let mut received = Received { entries: 1, ..Received::default() };
     while let Some(chunk) = chunks.blocking_recv() {
         if chunk.is_empty() {

@@ -50,7 +50,21 @@ pub enum Target {
         /// The file to write, mode 0600; parents are made (0700) where missing.
         path: PathBuf,
     },
+    /// A stream of bytes into a file that is open already.
+    Open(OpenFile),
 }
+
+/// An open file; equal to its clones alone.
+#[derive(Clone, Debug)]
+pub struct OpenFile(pub Arc<std::fs::File>);
+
+impl PartialEq for OpenFile {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for OpenFile {}
 
 /// What arrived for a target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -139,7 +153,11 @@ impl Receivers {
                     directory::receive(into, inbound, outbound.clone(), outcome).await
                 }
                 Target::Stream { path } => {
-                    let received = file::receive(path, inbound).await;
+                    let received = file::receive(file::Place::Named(path), inbound).await;
+                    received.map(|received| *outcome.lock() = Some(received))
+                }
+                Target::Open(file) => {
+                    let received = file::receive(file::Place::Open(file.0), inbound).await;
                     received.map(|received| *outcome.lock() = Some(received))
                 }
             };
