@@ -28,8 +28,8 @@ fn pure(calls: usize) -> String {
 
 /// The value at the end of an answer that is nested as deep as its document: parsing and dropping that as a tree would
 /// take a deep stack.
-fn deep(service: &Service, chain: &str) -> String {
-    let answer = ask(service, chain, &Values::default());
+fn deep(service: &Service, chain: &str, values: &Values) -> String {
+    let answer = ask(service, chain, values);
     let mut rest = answer.body.trim_end();
     while let Some(member) = rest.strip_prefix("{\"") {
         let (_, value) = member.split_once("\":").expect("a member");
@@ -56,9 +56,9 @@ mod daemon {
         for calls in [1_000, CALLS] {
             let chain = pure(calls);
             let user = (calls - 1).to_string();
-            assert_eq!(deep(&first, &format!("{chain}.user")), user);
+            assert_eq!(deep(&first, &format!("{chain}.user"), &Values::default()), user);
         }
-        let id = deep(&first, &format!("{}.id", pure(CALLS)));
+        let id = deep(&first, &format!("{}.id", pure(CALLS)), &Values::default());
         // A bound that only something worse than linear breaks: each call of these documents costs a few kilobytes.
         let status =
             std::fs::read_to_string(format!("/proc/{}/status", first.pid())).expect("the session runs");
@@ -83,7 +83,7 @@ mod daemon {
         let Some(daemon) = treenail_test_fixtures::daemon() else { return };
         let workdir = tempfile::tempdir().expect("a working directory");
         let service = Service::start(daemon, workdir.path());
-        let size = |calls| deep(&service, &format!("{}.id", pure(calls))).len();
+        let size = |calls| deep(&service, &format!("{}.id", pure(calls)), &Values::default()).len();
         let (small, large) = (size(1_000), size(CALLS));
         assert!(large < small * CALLS / 1_000 * 11 / 10, "{small} bytes for 1000 calls, {large} for {CALLS}");
     }
@@ -105,7 +105,7 @@ mod daemon {
         }
         let values = volume(&first);
         let lines = |service: &Service, values: &Values| {
-            text(service, &format!(r#"{chain}.file(path: "/n").contents"#), values).lines().count()
+            deep(service, &format!(r#"{chain}.file(path: "/n").contents"#), values).lines().count()
         };
         assert_eq!(lines(&first, &values), EXECS);
         let runs = |service: &Service, values: &Values, look: u32| {
@@ -115,7 +115,7 @@ mod daemon {
             text(service, &count, values).trim().parse::<usize>().expect("a number")
         };
         assert_eq!(runs(&first, &values, 0), EXECS);
-        let id = text(&first, &format!("{chain}.id"), &values);
+        let id = deep(&first, &format!("{chain}.id"), &values);
         drop(first);
 
         let second = Service::start(daemon, workdir.path());
