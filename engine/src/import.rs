@@ -89,7 +89,8 @@ impl Engine {
             .map_err(|error| Cause::invalid(format!("image archive import: {error}")))?;
         for span in &image.layers {
             let digest = span.digest.as_deref().unwrap_or_default();
-            let layer = self.0.host.keep(Arc::new(archive.part(span))).await.map_err(|error| Cause::Host(error.0))?;
+            let layer =
+                self.0.host.keep(Arc::new(archive.part(span))).await.map_err(|error| Cause::Host(error.0))?;
             self.0.host.offer_ranges(STORE, digest, layer);
         }
         self.0.host.offer_blob(STORE, image.config.into());

@@ -11,7 +11,8 @@ use futures::future::BoxFuture;
 use treenail_call::{CallId, Digest, Literal};
 use treenail_engine::{Cause, Engine, Request, Resolved, Rule};
 use treenail_model::{
-    Address, CacheVolume, Container, Directory, EnvFile, ErrorValue, ExposedPort, File, JsonValue, Object, ReportedError, Secret, Stat,
+    Address, CacheVolume, Container, Directory, EnvFile, ErrorValue, ExposedPort, File, JsonValue, Object,
+    ReportedError, Secret, Stat,
 };
 
 /// What a field function answers.

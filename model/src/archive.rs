@@ -126,7 +126,11 @@ impl TarWalk {
             return Ok(());
         }
         let stated = octal(&block[148..156]).ok_or_else(invalid)?;
-        let sum: u64 = block.iter().enumerate().map(|(at, byte)| if (148..156).contains(&at) { 32 } else { u64::from(*byte) }).sum();
+        let sum: u64 = block
+            .iter()
+            .enumerate()
+            .map(|(at, byte)| if (148..156).contains(&at) { 32 } else { u64::from(*byte) })
+            .sum();
         if stated != sum {
             return Err(invalid());
         }
@@ -143,7 +147,10 @@ impl TarWalk {
         // Links and folders have no content, whatever they say.
         let content = if matches!(kind, b'1'..=b'6') { 0 } else { size };
         let offset = self.position + BLOCK;
-        let end = offset.checked_add(content).filter(|end| *end <= self.size).ok_or_else(|| broken("unexpected EOF"))?;
+        let end = offset
+            .checked_add(content)
+            .filter(|end| *end <= self.size)
+            .ok_or_else(|| broken("unexpected EOF"))?;
         self.position = end.checked_next_multiple_of(BLOCK).ok_or_else(invalid)?;
         if extension {
             if size > MAX_EXTENSION {
@@ -155,7 +162,11 @@ impl TarWalk {
         let (name, link) = (self.long_name.take(), self.long_link.take());
         let name = name.unwrap_or_else(|| {
             let (prefix, name) = (text(&block[345..500]), text(&block[..100]));
-            if &block[257..262] == b"ustar" && block[262] == 0 && !prefix.is_empty() { format!("{prefix}/{name}") } else { name }
+            if &block[257..262] == b"ustar" && block[262] == 0 && !prefix.is_empty() {
+                format!("{prefix}/{name}")
+            } else {
+                name
+            }
         });
         let name = clean(&name);
         if name.len() > MAX_NAME {
@@ -168,7 +179,8 @@ impl TarWalk {
             }
             b'1' | b'2' if target.len() <= MAX_NAME => {
                 // A hard link starts at the root, a symbolic one where it is.
-                let folder = if kind == b'1' { "" } else { name.rsplit_once('/').map_or("", |(folder, _)| folder) };
+                let folder =
+                    if kind == b'1' { "" } else { name.rsplit_once('/').map_or("", |(folder, _)| folder) };
                 let target = clean(&format!("{folder}/{target}"));
                 self.links.insert(name, target);
             }
@@ -189,12 +201,14 @@ impl TarWalk {
             _ => {
                 let mut rest = content;
                 while !rest.is_empty() {
-                    let (record, after) = pax_record(rest).ok_or_else(|| broken("archive/tar: invalid tar header"))?;
+                    let (record, after) =
+                        pax_record(rest).ok_or_else(|| broken("archive/tar: invalid tar header"))?;
                     match record {
                         (b"path", value) => self.long_name = Some(text(value)),
                         (b"linkpath", value) => self.long_link = Some(text(value)),
                         (b"size", value) => {
-                            self.long_size = std::str::from_utf8(value).ok().and_then(|digits| digits.parse().ok());
+                            self.long_size =
+                                std::str::from_utf8(value).ok().and_then(|digits| digits.parse().ok());
                         }
                         _ => {}
                     }
@@ -234,7 +248,9 @@ fn number(field: &[u8]) -> Option<u64> {
     match field.split_first() {
         Some((0x80, rest)) => {
             let (high, low) = rest.split_at(rest.len().checked_sub(8)?);
-            high.iter().all(|byte| *byte == 0).then(|| low.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)))
+            high.iter()
+                .all(|byte| *byte == 0)
+                .then(|| low.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)))
         }
         Some((first, _)) if first & 0x80 != 0 => None,
         _ => octal(field),
@@ -416,7 +432,8 @@ impl Archive {
                 if manifest.layers.len() > MAX_LAYERS {
                     return Err(broken(format!("more than {MAX_LAYERS} layers")));
                 }
-                let layers = manifest.layers.iter().map(|layer| self.blob(layer)).collect::<Result<_, _>>()?;
+                let layers =
+                    manifest.layers.iter().map(|layer| self.blob(layer)).collect::<Result<_, _>>()?;
                 State::Config { span: self.blob(&manifest.config)?, manifest: bytes.to_vec(), layers }
             }
             State::Config { manifest, layers, .. } => State::Found(FoundImage {
@@ -430,7 +447,8 @@ impl Archive {
                 let stated: PlatformJson = json(bytes)?;
                 let (waiting, layers) = (std::mem::take(waiting), std::mem::take(layers));
                 if self.fits(&stated) {
-                    let layers = layers.iter().map(|name| self.saved_layer(name)).collect::<Result<_, _>>()?;
+                    let layers =
+                        layers.iter().map(|name| self.saved_layer(name)).collect::<Result<_, _>>()?;
                     State::SavedLayers { config: bytes.to_vec(), layers }
                 } else {
                     self.next_saved(waiting)?
@@ -488,7 +506,9 @@ impl Archive {
             let name = entry.annotations.as_ref().and_then(|annotations| annotations.get(REF_NAME));
             self.tag.is_empty() || name.is_some_and(|name| *name == self.tag)
         };
-        let chosen = index.manifests.iter().find(|entry| entry.platform.as_ref().is_none_or(|platform| self.fits(platform)) && tagged(entry));
+        let chosen = index.manifests.iter().find(|entry| {
+            entry.platform.as_ref().is_none_or(|platform| self.fits(platform)) && tagged(entry)
+        });
         let Some(chosen) = chosen else {
             return Err(InvalidArchive::NoManifest(self.platform.to_string(), self.tag.clone()));
         };
@@ -513,7 +533,8 @@ impl Archive {
         let mut waiting = Vec::new();
         for image in saved {
             let tags = image.repo_tags.unwrap_or_default();
-            let tagged = tags.iter().any(|name| name.rsplit_once(':').is_some_and(|(_, tag)| tag == self.tag));
+            let tagged =
+                tags.iter().any(|name| name.rsplit_once(':').is_some_and(|(_, tag)| tag == self.tag));
             if !self.tag.is_empty() && !tagged {
                 continue;
             }
@@ -521,7 +542,8 @@ impl Archive {
             if layers.len() > MAX_LAYERS {
                 return Err(broken(format!("more than {MAX_LAYERS} layers")));
             }
-            let (offset, size) = self.walk.file(&clean(&image.config)).ok_or_else(|| missing(&image.config))?;
+            let (offset, size) =
+                self.walk.file(&clean(&image.config)).ok_or_else(|| missing(&image.config))?;
             waiting.push((BlobSpan { digest: None, offset, size }, layers));
         }
         waiting.reverse();
@@ -545,15 +567,20 @@ impl Archive {
             hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
         });
         let hex = hex.ok_or_else(|| broken(format!("unsupported digest: {:?}", descriptor.digest)))?;
-        let (offset, size) = self.walk.file(&format!("blobs/sha256/{hex}")).ok_or_else(|| missing(&descriptor.digest))?;
+        let (offset, size) =
+            self.walk.file(&format!("blobs/sha256/{hex}")).ok_or_else(|| missing(&descriptor.digest))?;
         if size != descriptor.size {
-            return Err(broken(format!("{} has {size} bytes instead of {}", descriptor.digest, descriptor.size)));
+            return Err(broken(format!(
+                "{} has {size} bytes instead of {}",
+                descriptor.digest, descriptor.size
+            )));
         }
         Ok(BlobSpan { digest: Some(descriptor.digest.clone()), offset, size })
     }
 
     fn fits(&self, stated: &PlatformJson) -> bool {
-        Platform::new(&stated.os, &stated.architecture, stated.variant.as_deref().unwrap_or_default()) == self.platform
+        Platform::new(&stated.os, &stated.architecture, stated.variant.as_deref().unwrap_or_default())
+            == self.platform
     }
 }
 

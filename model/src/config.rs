@@ -157,7 +157,12 @@ pub fn parse_image(json: &[u8]) -> Result<ParsedImage, InvalidImageConfig> {
             env: Environment::from_list(config.env.iter().flatten().map(String::as_str)),
             entrypoint: config.entrypoint.unwrap_or_default().into(),
             command: config.cmd.unwrap_or_default().into(),
-            labels: config.labels.unwrap_or_default().into_iter().map(|(k, v)| (Arc::from(k), Arc::from(v))).collect(),
+            labels: config
+                .labels
+                .unwrap_or_default()
+                .into_iter()
+                .map(|(k, v)| (Arc::from(k), Arc::from(v)))
+                .collect(),
             exposed_ports: config.exposed_ports.unwrap_or_default().into_keys().map(Arc::from).collect(),
             rest: Arc::new(config.rest),
         },
@@ -218,8 +223,11 @@ mod tests {
 
     #[test]
     fn an_image_wins_except_for_three_merges() {
-        let before = config(r#"{"Env":["A=1","B=2"],"User":"u","Labels":{"l":"1"},"ExposedPorts":{"5000/tcp":{}}}"#);
-        let image = config(r#"{"Env":["C=3","A=2"],"Labels":{"m":"2"},"ExposedPorts":{"80/tcp":{}},"StopSignal":"TERM"}"#);
+        let before =
+            config(r#"{"Env":["A=1","B=2"],"User":"u","Labels":{"l":"1"},"ExposedPorts":{"5000/tcp":{}}}"#);
+        let image = config(
+            r#"{"Env":["C=3","A=2"],"Labels":{"m":"2"},"ExposedPorts":{"80/tcp":{}},"StopSignal":"TERM"}"#,
+        );
         let merged = before.merged_with_image(image);
         assert_eq!(merged.env.to_list(), ["A=2", "B=2", "C=3"]);
         assert_eq!(&*merged.user, "");

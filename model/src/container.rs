@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use crate::expand::{self, SecretInExpansion};
-use crate::{CacheVolume, Directory, ExecOutput, File, ImageConfig, Invalid, Owner, ParsedImage, Platform, Secret};
+use crate::{
+    CacheVolume, Directory, ExecOutput, File, ImageConfig, Invalid, Owner, ParsedImage, Platform, Secret,
+};
 use crate::{Sharing, Tree, paths};
 
 /// A container. Every method that changes something answers a changed copy.
@@ -216,11 +218,9 @@ impl Container {
 
     /// The last mount that covers a path, its position, and the path below it.
     fn mount_over(&self, path: &str) -> Option<(usize, &Mount, String)> {
-        self.mounts
-            .iter()
-            .enumerate()
-            .rev()
-            .find_map(|(at, mount)| paths::below(&mount.target, path).map(|rest| (at, mount, rest.to_owned())))
+        self.mounts.iter().enumerate().rev().find_map(|(at, mount)| {
+            paths::below(&mount.target, path).map(|rest| (at, mount, rest.to_owned()))
+        })
     }
 
     /// Changes what lies at an absolute, cleaned path, wherever that is. `replaces` says that the change puts
@@ -280,7 +280,9 @@ impl Container {
     /// Removes the last mount with exactly this target; none is no error.
     #[must_use]
     pub fn without_mount(&self, target: &str) -> Self {
-        let Some(at) = self.mounts.iter().rposition(|mount| *mount.target == *target) else { return self.clone() };
+        let Some(at) = self.mounts.iter().rposition(|mount| *mount.target == *target) else {
+            return self.clone();
+        };
         let mut next = self.changed();
         next.mounts.remove(at);
         next
@@ -399,7 +401,9 @@ impl Container {
     /// Removes the first annotation of a name.
     #[must_use]
     pub fn without_annotation(&self, name: &str) -> Self {
-        let Some(at) = self.annotations.iter().position(|(known, _)| **known == *name) else { return self.clone() };
+        let Some(at) = self.annotations.iter().position(|(known, _)| **known == *name) else {
+            return self.clone();
+        };
         let mut next = self.changed();
         next.annotations.remove(at);
         next

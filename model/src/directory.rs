@@ -74,14 +74,26 @@ impl Directory {
 
     /// Copies a directory's content into `path`.
     #[must_use]
-    pub fn with_directory(&self, path: &str, source: &Self, filter: &CopyFilter, owner: Option<Owner>) -> Self {
+    pub fn with_directory(
+        &self,
+        path: &str,
+        source: &Self,
+        filter: &CopyFilter,
+        owner: Option<Owner>,
+    ) -> Self {
         let target = self.inside(path);
         self.replaced(self.tree.with_copied_directory(&source.tree, &source.path, &target, filter, owner))
     }
 
     /// Copies a file to `path`; into it when a directory is there.
     #[must_use]
-    pub fn with_file(&self, path: &str, source: &File, permissions: Option<u32>, owner: Option<Owner>) -> Self {
+    pub fn with_file(
+        &self,
+        path: &str,
+        source: &File,
+        permissions: Option<u32>,
+        owner: Option<Owner>,
+    ) -> Self {
         let target = self.inside(path);
         // The root is always a directory: naming the file here saves the daemon a guess.
         let target = if target == "/" { format!("/{}", source.name()) } else { target };
@@ -115,7 +127,9 @@ impl Directory {
     pub fn without(&self, path: &str) -> Result<Self, Invalid> {
         let target = self.inside(path);
         if target == "/" {
-            return Err(Invalid::new(format!("failed to remove path {path:?}: cannot remove the root directory")));
+            return Err(Invalid::new(format!(
+                "failed to remove path {path:?}: cannot remove the root directory"
+            )));
         }
         Ok(self.replaced(self.tree.without(&target)))
     }

@@ -106,7 +106,8 @@ impl Image {
             .iter()
             .map(|container| json!({ "ID": container.platform.to_string(), "Platform": platform(&container.platform) }))
             .collect();
-        metadata.insert("refs.platforms".to_owned(), json!({ "Platforms": platforms }).to_string().into_bytes());
+        metadata
+            .insert("refs.platforms".to_owned(), json!({ "Platforms": platforms }).to_string().into_bytes());
         metadata
     }
 
@@ -134,7 +135,8 @@ impl Image {
                 }
                 attributes.insert(format!("annotation-manifest{place}.{name}"), value.to_string());
                 if oci {
-                    attributes.insert(format!("annotation-manifest-descriptor{place}.{name}"), value.to_string());
+                    attributes
+                        .insert(format!("annotation-manifest-descriptor{place}.{name}"), value.to_string());
                 }
             }
         }
@@ -216,19 +218,24 @@ impl PushTarget {
 pub fn registry_host(address: &str) -> Result<String, Invalid> {
     const HUB: &str = "docker.io";
     let refused = || {
-        Invalid::new(format!("failed parsing [{address}], expected address format: [registrydomain.extension]"))
+        Invalid::new(format!(
+            "failed parsing [{address}], expected address format: [registrydomain.extension]"
+        ))
     };
     let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
     let rest = rest.split('@').next().unwrap_or(rest);
     let (first, has_path) = rest.split_once('/').map_or((rest, false), |(first, _)| (first, true));
     let (name, port) = match first.rsplit_once(':') {
-        Some((name, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => (name, Some(port)),
+        Some((name, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => {
+            (name, Some(port))
+        }
         // What follows a colon at the end is a tag.
         Some((name, _)) if !has_path => (name, None),
         Some(_) => return Err(refused()),
         None => (first, None),
     };
-    let fine = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'[' | b']' | b':');
+    let fine =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'[' | b']' | b':');
     if name.is_empty() || name.starts_with('.') || name.ends_with('.') || !name.bytes().all(fine) {
         return Err(refused());
     }
@@ -257,10 +264,15 @@ mod tests {
     #[test]
     fn an_image_is_one_container_a_platform() {
         let empty = Arc::new(Container::new(Platform::parse("linux/amd64").unwrap()));
-        assert_eq!(Image::new(&empty, std::slice::from_ref(&empty)).unwrap_err().0, "no containers to export");
+        assert_eq!(
+            Image::new(&empty, std::slice::from_ref(&empty)).unwrap_err().0,
+            "no containers to export"
+        );
         let first = Arc::new(container("linux/amd64").with_config(|config| config.user = "first".into()));
-        let image = Image::new(&first, &[container("linux/amd64"), container("linux/arm/v7"), empty]).unwrap();
-        let platforms: Vec<_> = image.containers().iter().map(|container| container.platform.to_string()).collect();
+        let image =
+            Image::new(&first, &[container("linux/amd64"), container("linux/arm/v7"), empty]).unwrap();
+        let platforms: Vec<_> =
+            image.containers().iter().map(|container| container.platform.to_string()).collect();
         assert_eq!(platforms, ["linux/amd64", "linux/arm/v7"]);
         let metadata = image.metadata();
         let text = |key: &str| String::from_utf8(metadata[key].clone()).unwrap();
@@ -276,7 +288,8 @@ mod tests {
 
     #[test]
     fn annotations_go_where_the_media_types_have_room() {
-        let annotated = Arc::new(container("linux/amd64").with_annotation("a.b", "1").with_annotation("a.b", "2"));
+        let annotated =
+            Arc::new(container("linux/amd64").with_annotation("a.b", "1").with_annotation("a.b", "2"));
         let image = Image::new(&annotated, &[]).unwrap();
         let attributes = |format| image.attributes(format).unwrap().into_iter().collect::<Vec<_>>();
         let pairs = |list: &[(&str, &str)]| -> Vec<(String, String)> {
@@ -284,7 +297,11 @@ mod tests {
         };
         assert_eq!(
             attributes(OCI),
-            pairs(&[("annotation-manifest-descriptor.a.b", "2"), ("annotation-manifest.a.b", "2"), ("oci-mediatypes", "true")])
+            pairs(&[
+                ("annotation-manifest-descriptor.a.b", "2"),
+                ("annotation-manifest.a.b", "2"),
+                ("oci-mediatypes", "true")
+            ])
         );
         let docker = ImageFormat { media_types: MediaTypes::Docker, compression: Some(Compression::Zstd) };
         assert_eq!(
@@ -313,7 +330,12 @@ mod tests {
             let target = PushTarget::parse(address).unwrap();
             assert_eq!((target.name.as_str(), target.pinned("d").as_str()), (name, shown), "{address}");
         }
-        assert!(PushTarget::parse("Not A Name").unwrap_err().0.starts_with("failed to parse image address Not A Name: "));
+        assert!(
+            PushTarget::parse("Not A Name")
+                .unwrap_err()
+                .0
+                .starts_with("failed to parse image address Not A Name: ")
+        );
     }
 
     #[test]
@@ -337,7 +359,8 @@ mod tests {
             assert_eq!(registry_host(address).as_deref(), Ok(host), "{address}");
         }
         for address in ["", "/x", "a b", "x:y/z", "ghcr.", "https://"] {
-            let text = format!("failed parsing [{address}], expected address format: [registrydomain.extension]");
+            let text =
+                format!("failed parsing [{address}], expected address format: [registrydomain.extension]");
             assert_eq!(registry_host(address).unwrap_err().0, text);
         }
     }

@@ -34,7 +34,8 @@ pub use config::{DEFAULT_PATH, Environment, ImageConfig, InvalidImageConfig, Par
 pub use container::{Container, ExposedPort, Located, Mount, MountKind, SecretUse};
 pub use directory::{CopyFilter, Directory};
 pub use envfile::{
-    ENVFILE_BYTE_LIMIT, ClientEnvironment, ENVFILE_DEPTH_LIMIT, EnvFile, EnvFileError, ENVFILE_REFERENCE_LIMIT, ENVFILE_TEXT_LIMIT,
+    ClientEnvironment, ENVFILE_BYTE_LIMIT, ENVFILE_DEPTH_LIMIT, ENVFILE_REFERENCE_LIMIT, ENVFILE_TEXT_LIMIT,
+    EnvFile, EnvFileError,
 };
 pub use error_value::{ErrorValue, ReportedError};
 pub use exec::{ExecOptions, ExecOutput, Expect, HELPER_ARCHITECTURES};

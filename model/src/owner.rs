@@ -89,9 +89,7 @@ impl OwnerText {
     pub fn resolve(&self, passwd: &str, group: &str) -> Result<Owner, OwnerError> {
         let uid = match &self.user {
             Principal::Number(number) => *number,
-            Principal::Name(name) => {
-                entry(passwd, name).ok_or_else(|| OwnerError::NoUser(name.clone()))?
-            }
+            Principal::Name(name) => entry(passwd, name).ok_or_else(|| OwnerError::NoUser(name.clone()))?,
         };
         let gid = match &self.group {
             None => uid,
@@ -130,12 +128,20 @@ mod tests {
     fn owners_resolve_by_number_and_name() {
         let passwd = "root:x:0:0::/root:/bin/sh\ndaemon:x:2:2::/:/bin/false\n";
         let group = "root:x:0:\nfloppy:x:11:daemon\n";
-        for (text, expected) in
-            [("daemon", Ok((2, 2))), ("daemon:floppy", Ok((2, 11))), ("5", Ok((5, 5))), ("root:7", Ok((0, 7))),
-             ("who", Err("find uid: no such user: who")), ("0:who", Err("find gid: no such group: who"))]
-        {
+        for (text, expected) in [
+            ("daemon", Ok((2, 2))),
+            ("daemon:floppy", Ok((2, 11))),
+            ("5", Ok((5, 5))),
+            ("root:7", Ok((0, 7))),
+            ("who", Err("find uid: no such user: who")),
+            ("0:who", Err("find gid: no such group: who")),
+        ] {
             let found = OwnerText::parse(text).unwrap().resolve(passwd, group);
-            assert_eq!(found.map(|o| (o.uid, o.gid)).map_err(|e| e.to_string()), expected.map_err(str::to_owned), "{text}");
+            assert_eq!(
+                found.map(|o| (o.uid, o.gid)).map_err(|e| e.to_string()),
+                expected.map_err(str::to_owned),
+                "{text}"
+            );
         }
         assert_eq!(OwnerText::parse(""), None);
     }

@@ -87,9 +87,14 @@ mod tests {
 
     #[test]
     fn paths_are_cleaned_and_clamped() {
-        for (path, expected) in
-            [("", "/"), ("/", "/"), ("a", "/a"), ("/a//b/./c/", "/a/b/c"), ("/a/../..", "/"), ("../../x", "/x")]
-        {
+        for (path, expected) in [
+            ("", "/"),
+            ("/", "/"),
+            ("a", "/a"),
+            ("/a//b/./c/", "/a/b/c"),
+            ("/a/../..", "/"),
+            ("../../x", "/x"),
+        ] {
             assert_eq!(clean(path), expected, "{path}");
         }
         assert_eq!(in_workdir("/w", "x/../y"), "/w/y");
@@ -113,7 +118,8 @@ mod tests {
 
     #[test]
     fn escapes_looks_at_every_step() {
-        for (path, expected) in [("../x", true), ("a/../..", true), ("a/../b", false), ("a/../../b/c", true), ("", false)]
+        for (path, expected) in
+            [("../x", true), ("a/../..", true), ("a/../b", false), ("a/../../b/c", true), ("", false)]
         {
             assert_eq!(escapes(path), expected, "{path}");
         }

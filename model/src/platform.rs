@@ -25,13 +25,49 @@ pub enum PlatformError {
 }
 
 const SYSTEMS: &[&str] = &[
-    "aix", "android", "darwin", "dragonfly", "freebsd", "hurd", "illumos", "ios", "js", "linux", "nacl", "netbsd",
-    "openbsd", "plan9", "solaris", "windows", "zos",
+    "aix",
+    "android",
+    "darwin",
+    "dragonfly",
+    "freebsd",
+    "hurd",
+    "illumos",
+    "ios",
+    "js",
+    "linux",
+    "nacl",
+    "netbsd",
+    "openbsd",
+    "plan9",
+    "solaris",
+    "windows",
+    "zos",
 ];
 
 const ARCHITECTURES: &[&str] = &[
-    "386", "amd64", "amd64p32", "arm", "armbe", "arm64", "arm64be", "loong64", "mips", "mipsle", "mips64", "mips64le",
-    "mips64p32", "mips64p32le", "ppc", "ppc64", "ppc64le", "riscv", "riscv64", "s390", "s390x", "sparc", "sparc64",
+    "386",
+    "amd64",
+    "amd64p32",
+    "arm",
+    "armbe",
+    "arm64",
+    "arm64be",
+    "loong64",
+    "mips",
+    "mipsle",
+    "mips64",
+    "mips64le",
+    "mips64p32",
+    "mips64p32le",
+    "ppc",
+    "ppc64",
+    "ppc64le",
+    "riscv",
+    "riscv64",
+    "s390",
+    "s390x",
+    "sparc",
+    "sparc64",
     "wasm",
 ];
 
@@ -46,7 +82,8 @@ impl Platform {
     pub fn parse(text: &str) -> Result<Self, PlatformError> {
         let parts: Vec<&str> = text.split('/').collect();
         let fine = |part: &str| {
-            !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
+            !part.is_empty()
+                && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
         };
         if parts.len() > 3 || !parts.iter().all(|part| fine(part)) {
             return Err(PlatformError::Malformed(text.to_owned()));
@@ -110,7 +147,9 @@ fn normal_architecture(architecture: &str, variant: &str) -> (String, String) {
     match architecture.as_str() {
         "i386" | "i686" | "x86" => pair("386", ""),
         "x86_64" | "x86-64" | "amd64" => pair("amd64", if variant == "v1" { "" } else { &variant }),
-        "aarch64" | "arm64" => pair("arm64", if matches!(variant.as_str(), "8" | "v8") { "" } else { &variant }),
+        "aarch64" | "arm64" => {
+            pair("arm64", if matches!(variant.as_str(), "8" | "v8") { "" } else { &variant })
+        }
         "armhf" => pair("arm", "v7"),
         "armel" => pair("arm", "v6"),
         "arm" => match variant.as_str() {

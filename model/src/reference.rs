@@ -54,8 +54,11 @@ impl Reference {
             return Err(invalid());
         }
         let registry = if registry == "index.docker.io" { "docker.io" } else { registry };
-        let repository =
-            if registry == "docker.io" && !path.contains('/') { format!("library/{path}") } else { path.to_owned() };
+        let repository = if registry == "docker.io" && !path.contains('/') {
+            format!("library/{path}")
+        } else {
+            path.to_owned()
+        };
         if registry.len() + 1 + repository.len() > LONGEST_NAME {
             return Err(format!("repository name must not be more than {LONGEST_NAME} characters"));
         }
@@ -207,8 +210,27 @@ mod tests {
     #[test]
     fn what_is_no_reference_is_refused() {
         for text in [
-            "", ":", "@", "a b", "a:", "a:/x", "-a", "a-", "a..b", "a___b", "a/", "/a", "a//b", "a@sha256:00", "a@md5:0",
-            "x.y:port/a", "é", "a:-t", "[::1/x", "x.-y/z", "a.-b",
+            "",
+            ":",
+            "@",
+            "a b",
+            "a:",
+            "a:/x",
+            "-a",
+            "a-",
+            "a..b",
+            "a___b",
+            "a/",
+            "/a",
+            "a//b",
+            "a@sha256:00",
+            "a@md5:0",
+            "x.y:port/a",
+            "é",
+            "a:-t",
+            "[::1/x",
+            "x.-y/z",
+            "a.-b",
         ] {
             assert!(Reference::parse(text).is_err(), "{text}");
         }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    Address, CacheVolume, Container, Directory, EnvFile, ErrorValue, ExposedPort, File, JsonValue, ReportedError, Secret,
+    Address, CacheVolume, Container, Directory, EnvFile, ErrorValue, ExposedPort, File, JsonValue,
+    ReportedError, Secret,
 };
 
 /// What a call answers. Cheap to clone.

@@ -65,7 +65,10 @@ impl Blob {
                 Ok(bytes.slice(start..start.saturating_add(length).min(bytes.len())))
             }
             Self::Remote(blob) => {
-                let read = blob.read(offset, length).await.map_err(|error| Status::unavailable(error.to_string()))?;
+                let read = blob
+                    .read(offset, length)
+                    .await
+                    .map_err(|error| Status::unavailable(error.to_string()))?;
                 if read.is_empty() { Err(Status::data_loss("the blob ends early")) } else { Ok(read) }
             }
         }
@@ -122,7 +125,11 @@ fn chosen(metadata: &MetadataMap) -> Result<&str, Status> {
 }
 
 fn info(digest: &str, blob: &Blob) -> api::Info {
-    api::Info { digest: digest.to_owned(), size: i64::try_from(blob.size()).unwrap_or(i64::MAX), ..api::Info::default() }
+    api::Info {
+        digest: digest.to_owned(),
+        size: i64::try_from(blob.size()).unwrap_or(i64::MAX),
+        ..api::Info::default()
+    }
 }
 
 pub(crate) struct ContentService {
@@ -260,7 +267,8 @@ mod tests {
             let wanted = api::ReadContentRequest { digest: "sha256:1".to_owned(), offset, size };
             service.read(of_store("oci:x", wanted))
         };
-        let chunks: Vec<_> = read(7, 2_000_000).await.expect("readable").into_inner().try_collect().await.expect("no error");
+        let chunks: Vec<_> =
+            read(7, 2_000_000).await.expect("readable").into_inner().try_collect().await.expect("no error");
         let mut at = 7;
         for chunk in &chunks {
             assert_eq!(chunk.offset, at);
@@ -268,7 +276,8 @@ mod tests {
             at += chunk.data.len() as i64;
         }
         assert_eq!(at, 2_000_007);
-        let rest: Result<Vec<_>, Status> = read(0, 0).await.expect("readable").into_inner().try_collect().await;
+        let rest: Result<Vec<_>, Status> =
+            read(0, 0).await.expect("readable").into_inner().try_collect().await;
         assert!(rest.expect_err("it ends early").message().contains("it is gone"));
     }
 

@@ -158,7 +158,8 @@ impl Host for LocalHost {
         if !matches!(target, ExportTarget::Registry | ExportTarget::Nameless) {
             self.check_open()?;
         }
-        let receiver = receive::Receiver::open(&self.connection, &self.identity, &self.logins, target).await?;
+        let receiver =
+            receive::Receiver::open(&self.connection, &self.identity, &self.logins, target).await?;
         Ok(Box::new(receiver))
     }
 }

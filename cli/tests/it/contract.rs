@@ -24,11 +24,7 @@ mod daemon {
     const UNSUPPORTED_FAMILIES: &[&str] = &["svc-", "git-", "cs-"];
 
     /// Single cases of other families on such fields.
-    const UNSUPPORTED: &[&str] = &[
-        "dir-digest",
-        "dir-empty",
-        "file-digest",
-    ];
+    const UNSUPPORTED: &[&str] = &["dir-digest", "dir-empty", "file-digest"];
 
     /// Single cases of unsupported families on fields that are built.
     const ANSWERED: &[&str] = &["svc-ports-without"];
@@ -51,8 +47,10 @@ mod daemon {
         let workdir = tempfile::tempdir().expect("a working directory");
         let service = Service::start(daemon, workdir.path());
         let different: BTreeSet<&str> = DIFFERENT.iter().map(|(name, _)| *name).collect();
-        let asked: Vec<Case> =
-            cases().into_iter().filter(|case| !different.contains(case.name.as_str()) && !holds_an_id(case)).collect();
+        let asked: Vec<Case> = cases()
+            .into_iter()
+            .filter(|case| !different.contains(case.name.as_str()) && !holds_an_id(case))
+            .collect();
         let count = asked.len();
         let queue = Mutex::new(asked.into_iter());
         let problems = Mutex::new(Vec::new());
@@ -61,7 +59,10 @@ mod daemon {
                 scope.spawn(|| {
                     while let Some(case) = { queue.lock().expect("no panic holds this").next() } {
                         if let Err(problem) = check(&service, &case) {
-                            problems.lock().expect("no panic holds this").push(format!("{}: {problem}", case.name));
+                            problems
+                                .lock()
+                                .expect("no panic holds this")
+                                .push(format!("{}: {problem}", case.name));
                         }
                     }
                 });
@@ -80,7 +81,8 @@ mod daemon {
                 return Ok(());
             }
             let json = answer.json();
-            let id = leaf(&json["data"]).ok_or_else(|| format!("{}: {}", binding.name, short(&answer.body)))?;
+            let id =
+                leaf(&json["data"]).ok_or_else(|| format!("{}: {}", binding.name, short(&answer.body)))?;
             variables.insert(binding.name.clone(), id);
         }
         let answer = ask(service, &case.query, &variables);
@@ -96,8 +98,11 @@ mod daemon {
 
     fn ask(service: &Service, query: &str, variables: &Map<String, Value>) -> Answer {
         // Only what the document declares: an unused variable is no error, an undeclared one is.
-        let used: Map<String, Value> =
-            variables.iter().filter(|(name, _)| query.contains(&format!("${name}"))).map(|(k, v)| (k.clone(), v.clone())).collect();
+        let used: Map<String, Value> = variables
+            .iter()
+            .filter(|(name, _)| query.contains(&format!("${name}")))
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect();
         service.post(&json!({ "query": query, "variables": used }))
     }
 
@@ -107,18 +112,29 @@ mod daemon {
 
     fn compare(case: &Case, answer: &Answer) -> Result<(), String> {
         if answer.status != case.status {
-            return Err(format!("status {} instead of {}: {}", answer.status, case.status, short(&answer.body)));
+            return Err(format!(
+                "status {} instead of {}: {}",
+                answer.status,
+                case.status,
+                short(&answer.body)
+            ));
         }
         let json = answer.json();
         match &case.expected {
             Expected::Data(data) if json["data"] == *data && json.get("errors").is_none() => Ok(()),
-            Expected::Data(data) => Err(format!("\n  expected {}\n  answered {}", short(&data.to_string()), short(&answer.body))),
+            Expected::Data(data) => {
+                Err(format!("\n  expected {}\n  answered {}", short(&data.to_string()), short(&answer.body)))
+            }
             Expected::Error(expected) => {
                 let errors = json["errors"].as_array().cloned().unwrap_or_default();
                 let first = errors.first().ok_or_else(|| format!("no error: {}", short(&answer.body)))?;
                 let message = first["message"].as_str().unwrap_or_default();
                 if !message.contains(&expected.message_contains) {
-                    return Err(format!("\n  expected message {:?}\n  answered {}", expected.message_contains, short(&answer.body)));
+                    return Err(format!(
+                        "\n  expected message {:?}\n  answered {}",
+                        expected.message_contains,
+                        short(&answer.body)
+                    ));
                 }
                 if let Some(extensions) = &expected.extensions
                     && first["extensions"] != Value::Object(extensions.clone())

@@ -55,7 +55,11 @@ mod daemon {
     /// Names in an archive, as `tar` lists them.
     fn listed(archive: &[u8], options: &str) -> Vec<String> {
         let output = piped(Command::new("tar").args([options, "-"]), archive);
-        String::from_utf8(output).expect("UTF-8").lines().map(|name| name.trim_start_matches("./").to_owned()).collect()
+        String::from_utf8(output)
+            .expect("UTF-8")
+            .lines()
+            .map(|name| name.trim_start_matches("./").to_owned())
+            .collect()
     }
 
     /// One file of an archive.
@@ -87,8 +91,11 @@ mod daemon {
             .withWorkdir(path: "/w").withEntrypoint(args: ["/bin/e", "x"]).withDefaultArgs(args: ["a", "b c"])
             .withExposedPort(port: 80).withExposedPort(port: 53, protocol: UDP)"#,
         );
-        let reference =
-            text(&service, &format!("{configured}.publish(address: \"{registry}/images/fields:{tag}\")"), &Values::default());
+        let reference = text(
+            &service,
+            &format!("{configured}.publish(address: \"{registry}/images/fields:{tag}\")"),
+            &Values::default(),
+        );
         assert!(reference.starts_with(&format!("{registry}/images/fields:{tag}@sha256:")), "{reference}");
         let fields = "user workdir entrypoint defaultArgs platform envVariables{name value} labels{name value} \
                       exposedPorts{port protocol} file(path: \"/f\"){contents}";
@@ -97,7 +104,11 @@ mod daemon {
         let after = value(&service, &format!("{pulled}.{{{fields}}}"), &Values::default());
         assert_eq!(before, after);
 
-        let bare = text(&service, &format!("{configured}.publish(address: \"{registry}/images/bare\")"), &Values::default());
+        let bare = text(
+            &service,
+            &format!("{configured}.publish(address: \"{registry}/images/bare\")"),
+            &Values::default(),
+        );
         let (repository, digest) = published(&bare);
         assert!(bare.starts_with(&format!("{registry}/images/bare@")), "{bare}");
         assert_eq!(manifest(registry, repository, "latest"), manifest(registry, repository, digest));
@@ -107,7 +118,8 @@ mod daemon {
     fn annotations_and_media_types_are_as_asked() {
         let workdir = folder();
         let Some((service, registry)) = service(workdir.path()) else { return };
-        let container = r#"C.withNewFile(path: "/new", contents: "n").withAnnotation(name: "a.b", value: "x y")"#;
+        let container =
+            r#"C.withNewFile(path: "/new", contents: "n").withAnnotation(name: "a.b", value: "x y")"#;
         let publish = |arguments: &str| {
             let chain = format!("{container}.publish(address: \"{registry}/images/types\"{arguments})");
             let reference = text(&service, &chain, &Values::default());
@@ -125,8 +137,14 @@ mod daemon {
         };
         // Layers of the base stay as they are, a new one is gzip.
         let layers = types(&docker);
-        assert_eq!(layers.last().map(String::as_str), Some("application/vnd.docker.image.rootfs.diff.tar.gzip"));
-        assert!(layers.iter().all(|kind| kind.starts_with("application/vnd.docker.image.rootfs.diff.tar")), "{layers:?}");
+        assert_eq!(
+            layers.last().map(String::as_str),
+            Some("application/vnd.docker.image.rootfs.diff.tar.gzip")
+        );
+        assert!(
+            layers.iter().all(|kind| kind.starts_with("application/vnd.docker.image.rootfs.diff.tar")),
+            "{layers:?}"
+        );
         for (compression, kind) in [
             ("Gzip", "application/vnd.oci.image.layer.v1.tar+gzip"),
             ("ZSTD", "application/vnd.oci.image.layer.v1.tar+zstd"),
@@ -143,7 +161,10 @@ mod daemon {
         let workdir = folder();
         let Some((service, registry)) = service(workdir.path()) else { return };
         let values = evaluate(&service, MOUNTS).expect("values");
-        let chain = format!("{}.publish(address: \"{registry}/images/mounts\", forcedCompression: Gzip)", line(MOUNTED));
+        let chain = format!(
+            "{}.publish(address: \"{registry}/images/mounts\", forcedCompression: Gzip)",
+            line(MOUNTED)
+        );
         let reference = text(&service, &chain, &values);
         let (repository, digest) = published(&reference);
         let manifest = manifest(registry, repository, digest);
@@ -153,7 +174,13 @@ mod daemon {
         }
         assert!(names.iter().any(|name| name == "kept"), "{names:?}");
         for hidden in ["m", "mounted-file", "volume", "temporary", "secret", ".init", "dev/.treenail"] {
-            assert!(!names.iter().any(|name| name.trim_end_matches('/') == hidden || name.starts_with(&format!("{hidden}/"))), "{hidden}");
+            assert!(
+                !names
+                    .iter()
+                    .any(|name| name.trim_end_matches('/') == hidden
+                        || name.starts_with(&format!("{hidden}/"))),
+                "{hidden}"
+            );
         }
         let config = blob(registry, repository, &manifest["config"]);
         assert!(!String::from_utf8_lossy(&config).contains("plain\""));
@@ -164,14 +191,23 @@ mod daemon {
         let workdir = folder();
         let Some((service, registry)) = service(workdir.path()) else { return };
         let arm = |word: &str| {
-            format!(r#"container(platform: "linux/arm64").withNewFile(path: "/word", contents: "{word}").withAnnotation(name: "of", value: "arm")"#)
+            format!(
+                r#"container(platform: "linux/arm64").withNewFile(path: "/word", contents: "{word}").withAnnotation(name: "of", value: "arm")"#
+            )
         };
         let first = text(&service, &format!("{}.id", arm("arm")), &Values::default());
         let own = r#"container(platform: "linux/amd64").withNewFile(path: "/word", contents: "amd").withLabel(name: "l", value: "amd")"#;
-        let twin = text(&service, &format!("{}.id", own.replace("\"amd\")", "\"twin\")")), &Values::default());
+        let twin =
+            text(&service, &format!("{}.id", own.replace("\"amd\")", "\"twin\")")), &Values::default());
         let empty = text(&service, "container.id", &Values::default());
-        let values = Values::default().with("arm", "Container", first).with("twin", "Container", twin).with("empty", "Container", empty);
-        let chain = format!("{own}.publish(address: \"{registry}/images/many\", platformVariants: [$arm, $twin, $empty])");
+        let values = Values::default().with("arm", "Container", first).with("twin", "Container", twin).with(
+            "empty",
+            "Container",
+            empty,
+        );
+        let chain = format!(
+            "{own}.publish(address: \"{registry}/images/many\", platformVariants: [$arm, $twin, $empty])"
+        );
         let reference = text(&service, &chain, &values);
         let (repository, digest) = published(&reference);
         let index = manifest(registry, repository, digest);
@@ -180,13 +216,17 @@ mod daemon {
             .as_array()
             .expect("manifests")
             .iter()
-            .map(|entry| (entry["platform"]["architecture"].as_str().expect("a platform").to_owned(), entry.clone()))
+            .map(|entry| {
+                (entry["platform"]["architecture"].as_str().expect("a platform").to_owned(), entry.clone())
+            })
             .collect();
         assert_eq!(entries.keys().collect::<Vec<_>>(), ["amd64", "arm64"]);
         assert_eq!(entries["arm64"]["annotations"], json!({"of": "arm"}));
         assert!(entries["amd64"].get("annotations").is_none(), "{index}");
         for (platform, word) in [("linux/amd64", "amd"), ("linux/arm64", "arm")] {
-            let chain = format!("container(platform: \"{platform}\").from(address: \"{reference}\").file(path: \"/word\").contents");
+            let chain = format!(
+                "container(platform: \"{platform}\").from(address: \"{reference}\").file(path: \"/word\").contents"
+            );
             assert_eq!(text(&service, &chain, &Values::default()), word);
         }
 
@@ -194,9 +234,16 @@ mod daemon {
         let chain = format!("{own}.export(path: \"{}\", platformVariants: [$arm])", target.display());
         assert_eq!(text(&service, &chain, &values), target.to_string_lossy());
         let names = listed(&std::fs::read(&target).expect("an archive"), "-tf");
-        assert!(names.contains(&"index.json".to_owned()) && !names.contains(&"manifest.json".to_owned()), "{names:?}");
+        assert!(
+            names.contains(&"index.json".to_owned()) && !names.contains(&"manifest.json".to_owned()),
+            "{names:?}"
+        );
 
-        let refused = error(&service, &format!("container.publish(address: \"{registry}/images/none\", platformVariants: [$empty])"), &values);
+        let refused = error(
+            &service,
+            &format!("container.publish(address: \"{registry}/images/none\", platformVariants: [$empty])"),
+            &values,
+        );
         assert_eq!(refused["message"], "no containers to export");
     }
 
@@ -209,7 +256,10 @@ mod daemon {
         let chain = format!("{container}.export(path: \"new/$NAME/image.tar\", expand: true)");
         assert_eq!(text(&service, &chain, &Values::default()), target.to_string_lossy());
         let mode = |path: &Path| std::fs::metadata(path).expect("it is there").permissions().mode() & 0o7777;
-        assert_eq!((mode(&target), mode(&workdir.path().join("new")), mode(&workdir.path().join("new/deep"))), (0o600, 0o700, 0o700));
+        assert_eq!(
+            (mode(&target), mode(&workdir.path().join("new")), mode(&workdir.path().join("new/deep"))),
+            (0o600, 0o700, 0o700)
+        );
 
         let archive = std::fs::read(&target).expect("an archive");
         let names = listed(&archive, "-tf");
@@ -221,16 +271,22 @@ mod daemon {
         let loaded: Value = serde_json::from_slice(&member(&archive, "manifest.json")).expect("JSON");
         let config = loaded[0]["Config"].as_str().expect("a path");
         let config: Value = serde_json::from_slice(&member(&archive, config)).expect("JSON");
-        assert!(config["config"]["Env"].as_array().expect("variables").contains(&json!("NAME=deep")), "{config}");
+        assert!(
+            config["config"]["Env"].as_array().expect("variables").contains(&json!("NAME=deep")),
+            "{config}"
+        );
 
         // An existing file gives way, an existing directory does not.
         std::fs::write(workdir.path().join("there.tar"), "old").expect("written");
         text(&service, &format!("{container}.export(path: \"there.tar\")"), &Values::default());
         assert_ne!(std::fs::read(workdir.path().join("there.tar")).expect("an archive"), b"old");
         for path in ["new", "not-there/"] {
-            let refused = error(&service, &format!("{container}.export(path: \"{path}\")"), &Values::default());
+            let refused =
+                error(&service, &format!("{container}.export(path: \"{path}\")"), &Values::default());
             let shown = workdir.path().join(path.trim_end_matches('/'));
-            let expected = format!("destination {shown:?} is a directory; must be a file path unless allowParentDirPath is set");
+            let expected = format!(
+                "destination {shown:?} is a directory; must be a file path unless allowParentDirPath is set"
+            );
             assert_eq!(refused["message"], expected);
         }
     }
@@ -247,16 +303,27 @@ mod daemon {
         ));
         let archive = text(&service, &format!("{made}.asTarball.id"), &Values::default());
         let values = Values::default().with("archive", "File", archive);
-        let stat = value(&service, &format!("{made}.asTarball.{{name stat{{size permissions}}}}"), &Values::default());
+        let stat = value(
+            &service,
+            &format!("{made}.asTarball.{{name stat{{size permissions}}}}"),
+            &Values::default(),
+        );
         assert_eq!((&stat["name"], &stat["stat"]["permissions"]), (&json!("container.tar"), &json!(0o600)));
 
         // The file is what export writes, but for the time in the index.
         let target = workdir.path().join("written.tar");
-        text(&service, &format!("loadFileFromID(id: $archive).export(path: \"{}\")", target.display()), &values);
+        text(
+            &service,
+            &format!("loadFileFromID(id: $archive).export(path: \"{}\")", target.display()),
+            &values,
+        );
         let bytes = std::fs::read(&target).expect("an archive");
         assert_eq!(json!(bytes.len()), stat["stat"]["size"]);
         let names = listed(&bytes, "-tf");
-        assert!(names.contains(&"manifest.json".to_owned()) && names.contains(&"index.json".to_owned()), "{names:?}");
+        assert!(
+            names.contains(&"manifest.json".to_owned()) && names.contains(&"index.json".to_owned()),
+            "{names:?}"
+        );
 
         // Configuration replaces: nothing of the receiver stays.
         let imported = "container.withEnvVariable(name: \"OLD\", value: \"1\").import(source: $archive)";
@@ -272,22 +339,38 @@ mod daemon {
     fn an_archive_of_several_platforms_gives_each_its_image() {
         let workdir = folder();
         let Some((service, registry)) = service(workdir.path()) else { return };
-        let of = |platform: &str| format!(r#"container(platform: "{platform}").withNewFile(path: "/word", contents: "{platform}")"#);
+        let of = |platform: &str| {
+            format!(r#"container(platform: "{platform}").withNewFile(path: "/word", contents: "{platform}")"#)
+        };
         let arm = text(&service, &format!("{}.id", of("linux/arm64")), &Values::default());
         let values = Values::default().with("arm", "Container", arm);
-        let archive = text(&service, &format!("{}.asTarball(platformVariants: [$arm]).id", of("linux/amd64")), &values);
+        let archive =
+            text(&service, &format!("{}.asTarball(platformVariants: [$arm]).id", of("linux/amd64")), &values);
         let values = values.with("archive", "File", archive);
         for platform in ["linux/amd64", "linux/arm64"] {
             let imported = format!("container(platform: \"{platform}\").import(source: $archive)");
-            assert_eq!(text(&service, &format!("{imported}.file(path: \"/word\").contents"), &values), platform);
+            assert_eq!(
+                text(&service, &format!("{imported}.file(path: \"/word\").contents"), &values),
+                platform
+            );
             assert_eq!(text(&service, &format!("{imported}.platform"), &values), platform);
         }
-        let none = error(&service, "container(platform: \"linux/riscv64\").import(source: $archive, tag: \"t\").id", &values);
+        let none = error(
+            &service,
+            "container(platform: \"linux/riscv64\").import(source: $archive, tag: \"t\").id",
+            &values,
+        );
         assert_eq!(none["message"], "no manifest for platform linux/riscv64 and tag t");
 
         // What was imported is pushed like anything else.
-        let reference = text(&service, &format!("container.import(source: $archive).publish(address: \"{registry}/images/imported\")"), &values);
-        let chain = format!("container(platform: \"linux/amd64\").from(address: \"{reference}\").file(path: \"/word\").contents");
+        let reference = text(
+            &service,
+            &format!("container.import(source: $archive).publish(address: \"{registry}/images/imported\")"),
+            &values,
+        );
+        let chain = format!(
+            "container(platform: \"linux/amd64\").from(address: \"{reference}\").file(path: \"/word\").contents"
+        );
         assert_eq!(text(&service, &chain, &values), "linux/amd64");
     }
 
@@ -299,7 +382,14 @@ mod daemon {
         std::fs::create_dir_all(inside.join("layer")).expect("made");
         std::fs::write(inside.join("layer/saved"), "by docker").expect("written");
         let tar = |from: &Path, to: &Path, names: &[&str]| {
-            let status = Command::new("tar").arg("-C").arg(from).arg("-cf").arg(to).args(names).status().expect("it starts");
+            let status = Command::new("tar")
+                .arg("-C")
+                .arg(from)
+                .arg("-cf")
+                .arg(to)
+                .args(names)
+                .status()
+                .expect("it starts");
             assert!(status.success());
         };
         tar(&inside.join("layer"), &inside.join("layer.tar"), &["saved"]);
@@ -315,13 +405,19 @@ mod daemon {
         tar(&inside, &workdir.path().join("saved.tar"), &["manifest.json", "config.json", "layer.tar"]);
         std::fs::write(workdir.path().join("text"), "no archive at all".repeat(100)).expect("written");
 
-        let values = evaluate(&service, &[
-            ("saved", "File", "host.file(path: \"saved.tar\")"),
-            ("text", "File", "host.file(path: \"text\")"),
-        ])
+        let values = evaluate(
+            &service,
+            &[
+                ("saved", "File", "host.file(path: \"saved.tar\")"),
+                ("text", "File", "host.file(path: \"text\")"),
+            ],
+        )
         .expect("files");
         let imported = "container(platform: \"linux/amd64\").import(source: $saved, tag: \"1\")";
-        assert_eq!(text(&service, &format!("{imported}.file(path: \"/saved\").contents"), &values), "by docker");
+        assert_eq!(
+            text(&service, &format!("{imported}.file(path: \"/saved\").contents"), &values),
+            "by docker"
+        );
         assert_eq!(text(&service, &format!("{imported}.envVariable(name: \"FROM\")"), &values), "docker");
         let refused = error(&service, "container.import(source: $text).id", &values);
         assert_eq!(refused["message"], "image archive import: archive/tar: invalid tar header");
@@ -332,14 +428,25 @@ mod daemon {
         let workdir = folder();
         let Some((service, registry)) = service(workdir.path()) else { return };
         let failing = r#"C.withExec(args: ["sh", "-c", "echo why >&2; exit 3"])"#;
-        for end in ["export(path: \"x.tar\")".to_owned(), format!("publish(address: \"{registry}/images/failed\")")] {
+        for end in
+            ["export(path: \"x.tar\")".to_owned(), format!("publish(address: \"{registry}/images/failed\")")]
+        {
             let failure = error(&service, &format!("{failing}.{end}"), &Values::default());
-            assert_eq!((&failure["extensions"]["_type"], &failure["extensions"]["exitCode"]), (&json!("EXEC_ERROR"), &json!(3)));
+            assert_eq!(
+                (&failure["extensions"]["_type"], &failure["extensions"]["exitCode"]),
+                (&json!("EXEC_ERROR"), &json!(3))
+            );
             assert_eq!(failure["extensions"]["stderr"], "why");
         }
         assert!(!workdir.path().join("x.tar").exists());
         let bad = error(&service, "C.publish(address: \"Not A Name\")", &Values::default());
-        assert!(bad["message"].as_str().expect("a text").starts_with("failed to parse image address Not A Name: "), "{bad}");
+        assert!(
+            bad["message"]
+                .as_str()
+                .expect("a text")
+                .starts_with("failed to parse image address Not A Name: "),
+            "{bad}"
+        );
         let unreachable = error(&service, "C.publish(address: \"127.0.0.1:1/x\")", &Values::default());
         assert!(unreachable["message"].as_str().expect("a text").contains("127.0.0.1:1"), "{unreachable}");
     }
@@ -355,8 +462,14 @@ mod daemon {
             ("wrong", "Secret", "setSecret(name: \"wrong\", plaintext: \"wrong-password\")"),
         ];
         let values = evaluate(&service, secrets).expect("secrets");
-        let publish = |before: &str| format!("C.withLabel(name: \"l\", value: \"v\"){before}.publish(address: \"{host}/x:1\")");
-        let login = |secret: &str| format!(".withRegistryAuth(address: \"http://{host}/x:1\", username: \"{USER}\", secret: ${secret})");
+        let publish = |before: &str| {
+            format!("C.withLabel(name: \"l\", value: \"v\"){before}.publish(address: \"{host}/x:1\")")
+        };
+        let login = |secret: &str| {
+            format!(
+                ".withRegistryAuth(address: \"http://{host}/x:1\", username: \"{USER}\", secret: ${secret})"
+            )
+        };
         let from = format!("container.from(address: \"{host}/x:1\").label(name: \"l\")");
 
         let logout = format!(".withoutRegistryAuth(address: \"{host}\")");
@@ -368,17 +481,24 @@ mod daemon {
             assert!(!guarded.holds("x", "1"), "pushed after {before:?}");
         }
         let refused = error(&service, &from, &values);
-        assert!(refused["message"].as_str().expect("a text").contains("failed to resolve image"), "{refused}");
+        assert!(
+            refused["message"].as_str().expect("a text").contains("failed to resolve image"),
+            "{refused}"
+        );
 
         // The same call as before the logout logs in again, and the failures are not remembered.
         let reference = text(&service, &publish(&login("right")), &values);
         assert!(reference.starts_with(&format!("{host}/x:1@sha256:")), "{reference}");
         assert!(guarded.holds("x", "1"));
         assert_eq!(text(&service, &from, &values), "v");
-        let run = format!("container.from(address: \"{host}/x:1\").withExec(args: [\"echo\", \"ran\"]).stdout");
+        let run =
+            format!("container.from(address: \"{host}/x:1\").withExec(args: [\"echo\", \"ran\"]).stdout");
         assert_eq!(text(&service, &run, &values), "ran\n");
 
         let strange = error(&service, "container.withoutRegistryAuth(address: \"\").id", &values);
-        assert_eq!(strange["message"], "failed parsing [], expected address format: [registrydomain.extension]");
+        assert_eq!(
+            strange["message"],
+            "failed parsing [], expected address format: [registrydomain.extension]"
+        );
     }
 }

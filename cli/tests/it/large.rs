@@ -33,7 +33,9 @@ mod daemon {
                 assert!(directory["file"]["contents"] == contents.as_str(), "{size}");
                 assert_eq!(directory["file"]["stat"], json!({ "permissions": 0o600, "size": size }));
                 assert_eq!(data["file"], json!({ "name": "n", "size": size }));
-                let seen = data["container"]["from"]["withNewFile"]["withExec"]["stdout"].as_str().unwrap_or_default();
+                let seen = data["container"]["from"]["withNewFile"]["withExec"]["stdout"]
+                    .as_str()
+                    .unwrap_or_default();
                 assert!(seen.starts_with(&format!("2:2:644:{size}\n")), "{seen}");
             }
         }

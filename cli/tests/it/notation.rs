@@ -30,7 +30,8 @@ pub(crate) fn ask(service: &Service, chain: &str, values: &Values) -> Answer {
     let used: Vec<_> = values.0.iter().filter(|(name, ..)| chain.contains(&format!("${name}"))).collect();
     let mut document = String::new();
     if !used.is_empty() {
-        let declared: Vec<String> = used.iter().map(|(name, kind, _)| format!("${name}: {kind}ID!")).collect();
+        let declared: Vec<String> =
+            used.iter().map(|(name, kind, _)| format!("${name}: {kind}ID!")).collect();
         document = format!("query({})", declared.join(", "));
     }
     document.push_str(&selection(chain));

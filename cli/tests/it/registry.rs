@@ -29,7 +29,10 @@ impl Guarded {
     /// Starts one on a free port; nothing where the program is not installed.
     pub(crate) fn start() -> Option<Self> {
         let state = tempfile::tempdir().expect("a folder");
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| listener.local_addr())
+            .expect("a port")
+            .port();
         let address = format!("127.0.0.1:{port}");
         let (users, config) = (state.path().join("users"), state.path().join("config.yml"));
         fs::write(&users, format!("{USER}:{HASH}\n")).expect("written");
@@ -102,10 +105,12 @@ fn get(registry: &str, path: &str, login: bool) -> (u16, Vec<u8>) {
         String::new()
     };
     // HTTP/1.0: the body ends with the connection.
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {registry}\r\nAccept: {MANIFESTS}\r\n{login}\r\n").expect("sent");
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {registry}\r\nAccept: {MANIFESTS}\r\n{login}\r\n")
+        .expect("sent");
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).expect("an answer");
     let split = answer.windows(4).position(|window| window == b"\r\n\r\n").expect("a head");
-    let status = String::from_utf8_lossy(&answer[..split]).split(' ').nth(1).and_then(|code| code.parse().ok());
+    let status =
+        String::from_utf8_lossy(&answer[..split]).split(' ').nth(1).and_then(|code| code.parse().ok());
     (status.expect("a status"), answer[split + 4..].to_vec())
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use treenail_call::{Argument, Literal, NewCall};
 use treenail_engine::{Cause, Resolved, Rule, Stream};
 use treenail_model::{
-    CacheVolume, Container, Directory, ExecOptions, ExecOutput, Expect, ExposedPort, File, HELPER_ARCHITECTURES, Located,
-    MountKind, Object, Owner, Secret, SecretUse, Sharing, Value,
+    CacheVolume, Container, Directory, ExecOptions, ExecOutput, Expect, ExposedPort, File,
+    HELPER_ARCHITECTURES, Located, MountKind, Object, Owner, Secret, SecretUse, Sharing, Value,
 };
 
 use super::files::{self, CopyPatterns, ExistsType};

@@ -42,7 +42,8 @@ async fn directory(_: HostMachine, args: HostDirectory, call: Call) -> Outcome {
     let filter = CopyFilter { include: args.include, exclude: args.exclude };
     let nonce = args.no_cache.then(|| call.engine.nonce());
     let directory = call.engine.host_directory(&args.path, &filter, args.gitignore, nonce.as_deref()).await?;
-    let id = nonce.map(|nonce| call.id.with_custom_digest(hash_strings(&[call.id.digest().as_str(), &nonce])));
+    let id =
+        nonce.map(|nonce| call.id.with_custom_digest(hash_strings(&[call.id.digest().as_str(), &nonce])));
     Ok(Resolved { value: directory.into(), id })
 }
 

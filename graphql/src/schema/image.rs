@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use treenail_engine::Cause;
-use treenail_model::{Compression, Container, File, Image, ImageFormat, MediaTypes, PushTarget, Secret, Value, registry_host};
+use treenail_model::{
+    Compression, Container, File, Image, ImageFormat, MediaTypes, PushTarget, Secret, Value, registry_host,
+};
 
 use super::container::per_call;
 use super::secret::check_provider;

@@ -32,7 +32,8 @@ impl Session {
             let out = exec.mounts.iter().position(|mount| mount.dest == treenail_init::OUTPUT_DIR);
             if let Some(out) = out {
                 let record = treenail_init::ExitRecord::Exited(0);
-                trees[out] = trees[out].clone().with_file("/stdout", "out\n").with_file("/exit", record.encode());
+                trees[out] =
+                    trees[out].clone().with_file("/stdout", "out\n").with_file("/exit", record.encode());
             }
             0
         });
@@ -95,7 +96,10 @@ impl Host for MadeUpHost {
 
     fn offer_blob(&self, _: &str, _: Bytes) {}
 
-    async fn keep(&self, from: Arc<dyn treenail_engine::Ranges>) -> Result<Arc<dyn treenail_engine::Ranges>, HostError> {
+    async fn keep(
+        &self,
+        from: Arc<dyn treenail_engine::Ranges>,
+    ) -> Result<Arc<dyn treenail_engine::Ranges>, HostError> {
         Ok(from)
     }
 

@@ -15,8 +15,16 @@ async fn each_document_costs_what_it_must() {
         ("{directory{withNewFile(path:\"a\",contents:\"b\"){withNewDirectory(path:\"d\"){id name}}}}", 0, 0),
         ("{C{id}}}", 0, 1),
         ("{C{withExec(args:[\"x\"]){id}}}}", 0, 1),
-        ("{C{withExec(args:[\"x\"]){withEnvVariable(name:\"A\",value:\"1\"){envVariable(name:\"A\")}}}}}", 0, 1),
-        ("{cacheVolume(key:\"k\"){id} setSecret(name:\"n\",plaintext:\"p\"){id} version defaultPlatform}", 0, 0),
+        (
+            "{C{withExec(args:[\"x\"]){withEnvVariable(name:\"A\",value:\"1\"){envVariable(name:\"A\")}}}}}",
+            0,
+            1,
+        ),
+        (
+            "{cacheVolume(key:\"k\"){id} setSecret(name:\"n\",plaintext:\"p\"){id} version defaultPlatform}",
+            0,
+            0,
+        ),
         ("{directory{entries}}", 0, 0),
         ("{host{id}}", 0, 0),
         // One leaf, one solve, whatever the length of the chain.
@@ -28,8 +36,16 @@ async fn each_document_costs_what_it_must() {
         ("{C{withExec(args:[\"x\"]){stdout sync}}}}", 2, 1),
         // Checks at once evaluate what precedes them, once.
         ("{directory{withNewFile(path:\"d/f\",contents:\"b\"){directory(path:\"d\"){id}}}}", 1, 0),
-        ("{directory{withNewFile(path:\"d/f\",contents:\"b\"){directory(path:\"d\"){file(path:\"f\"){contents}}}}}", 1, 0),
-        ("{directory{withNewFile(path:\"f\",contents:\"b\"){a:exists(path:\"f\") b:exists(path:\"g\") entries glob(pattern:\"*\")}}}", 1, 0),
+        (
+            "{directory{withNewFile(path:\"d/f\",contents:\"b\"){directory(path:\"d\"){file(path:\"f\"){contents}}}}}",
+            1,
+            0,
+        ),
+        (
+            "{directory{withNewFile(path:\"f\",contents:\"b\"){a:exists(path:\"f\") b:exists(path:\"g\") entries glob(pattern:\"*\")}}}",
+            1,
+            0,
+        ),
         // A host directory is one upload a session, whoever asks.
         ("{host{a:directory(path:\".\"){id} b:directory(path:\".\"){id} directory(path:\"x\"){id}}}", 2, 0),
         // Equal chains under two names are one.

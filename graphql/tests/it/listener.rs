@@ -344,7 +344,9 @@ async fn http_2_is_spoken_without_upgrade() {
     let (port, _server, _) = start(Fake::default()).await;
     let stream = TcpStream::connect(("127.0.0.1", port)).await.expect("connects");
     let (mut sender, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("speaks HTTP/2");
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+            .await
+            .expect("speaks HTTP/2");
     let driver = tokio::spawn(connection);
     let request = http::Request::post(format!("http://127.0.0.1:{port}/query"))
         .header("authorization", basic(TOKEN))

@@ -19,7 +19,9 @@ fn chain(length: usize, call: impl Fn(usize) -> String, leaf: &str) -> String {
 fn on_a_small_stack(test: impl FnOnce(&tokio::runtime::Runtime) + Send + 'static) {
     std::thread::Builder::new()
         .stack_size(512 << 10)
-        .spawn(|| test(&tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")))
+        .spawn(|| {
+            test(&tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime"))
+        })
         .expect("a thread")
         .join()
         .expect("the chain is walked without recursion");
@@ -29,8 +31,11 @@ fn on_a_small_stack(test: impl FnOnce(&tokio::runtime::Runtime) + Send + 'static
 fn ten_thousand_pure_calls_are_answered() {
     on_a_small_stack(|runtime| {
         let session = Session::new();
-        let document =
-            chain(10_000, |index| format!("withEnvVariable(name:\"V{index}\",value:\"{index}\")"), "envVariable(name:\"V9999\")");
+        let document = chain(
+            10_000,
+            |index| format!("withEnvVariable(name:\"V{index}\",value:\"{index}\")"),
+            "envVariable(name:\"V9999\")",
+        );
         let answer = runtime.block_on(session.answer(&document));
         assert!(answer.contains("\"envVariable\":\"9999\""), "{}", &answer[..answer.len().min(300)]);
         assert_eq!(session.counts().solves, 0);

@@ -32,7 +32,8 @@ fn found(archive: &[u8], platform: &str, tag: &str) -> Result<FoundImage, Invali
         match image.need()? {
             Need::Document(span) => image.document(bytes(&span))?,
             Need::Layers(spans) => {
-                let read = spans.iter().map(|span| (sha256(bytes(span)), bytes(span)[..4].to_vec())).collect();
+                let read =
+                    spans.iter().map(|span| (sha256(bytes(span)), bytes(span)[..4].to_vec())).collect();
                 image.layers_read(read);
             }
             Need::Image(found) => return Ok(found),
@@ -52,7 +53,8 @@ const CONFIG: &[u8] = br#"{"os":"linux","architecture":"amd64"}"#;
 const LAYER: &[u8] = b"the layer";
 
 fn manifest() -> Vec<u8> {
-    format!(r#"{{"config":{},"layers":[{}]}}"#, described("c", CONFIG, ""), described("l", LAYER, "")).into_bytes()
+    format!(r#"{{"config":{},"layers":[{}]}}"#, described("c", CONFIG, ""), described("l", LAYER, ""))
+        .into_bytes()
 }
 
 /// A layout whose index has this entry for [`manifest`], and whatever else is given.
@@ -60,7 +62,12 @@ fn layout(entry: &str, more: &[(&str, &[u8])]) -> Vec<u8> {
     let manifest = manifest();
     let index = format!(r#"{{"schemaVersion":2,"manifests":[{entry}]}}"#);
     let names = [path(&manifest), path(CONFIG), path(LAYER)];
-    let mut files: Vec<(&str, &[u8])> = vec![("index.json", index.as_bytes()), (&names[0], &manifest), (&names[1], CONFIG), (&names[2], LAYER)];
+    let mut files: Vec<(&str, &[u8])> = vec![
+        ("index.json", index.as_bytes()),
+        (&names[0], &manifest),
+        (&names[1], CONFIG),
+        (&names[2], LAYER),
+    ];
     files.extend(more);
     tar(&files)
 }
@@ -69,7 +76,8 @@ fn layout(entry: &str, more: &[(&str, &[u8])]) -> Vec<u8> {
 fn a_layout_gives_the_image_of_a_platform_and_a_tag() {
     let arm = r#","platform":{"os":"linux","architecture":"arm64","variant":"v8"}"#;
     let amd = r#","platform":{"os":"linux","architecture":"amd64"},"annotations":{"org.opencontainers.image.ref.name":"1.2"}"#;
-    let entry = format!("{},{}", described(MANIFESTS[0], b"other", arm), described(MANIFESTS[1], &manifest(), amd));
+    let entry =
+        format!("{},{}", described(MANIFESTS[0], b"other", arm), described(MANIFESTS[1], &manifest(), amd));
     let archive = layout(&entry, &[]);
     let image = found(&archive, "linux/amd64", "").unwrap();
     assert_eq!((image.config.as_slice(), image.digest), (CONFIG, sha256(&manifest())));
@@ -98,14 +106,22 @@ fn an_index_may_stand_in_an_index_but_nothing_else() {
 #[test]
 fn a_saved_image_gets_a_manifest() {
     let saved = br#"[{"Config":"c.json","RepoTags":["x:1"],"Layers":["a/layer.tar","./b"]}]"#;
-    let archive = tar(&[("manifest.json", saved), ("c.json", CONFIG), ("a/layer.tar", LAYER), ("b", b"\x1f\x8b\x08\x00gz")]);
+    let archive = tar(&[
+        ("manifest.json", saved),
+        ("c.json", CONFIG),
+        ("a/layer.tar", LAYER),
+        ("b", b"\x1f\x8b\x08\x00gz"),
+    ]);
     let image = found(&archive, "linux/amd64", "1").unwrap();
     let manifest: serde_json::Value = serde_json::from_slice(&image.manifest).unwrap();
     assert_eq!(manifest["config"]["digest"], sha256(CONFIG));
     assert_eq!(manifest["layers"][0]["digest"], sha256(LAYER));
     assert_eq!(manifest["layers"][0]["mediaType"], "application/vnd.oci.image.layer.v1.tar");
     assert_eq!(manifest["layers"][1]["mediaType"], "application/vnd.oci.image.layer.v1.tar+gzip");
-    assert_eq!(found(&archive, "linux/amd64", "2").unwrap_err(), InvalidArchive::NoManifest("linux/amd64".into(), "2".into()));
+    assert_eq!(
+        found(&archive, "linux/amd64", "2").unwrap_err(),
+        InvalidArchive::NoManifest("linux/amd64".into(), "2".into())
+    );
     assert!(found(&archive, "linux/arm64", "").is_err());
 }
 
@@ -135,7 +151,9 @@ fn long_names_and_links_are_followed() {
     add("hard", b'1', "cut2", b"");
     add("cut2", b'0', "", b"third");
     let walk = walked(&archive).unwrap();
-    let content = |name: &str| walk.file(name).map(|(offset, size)| archive[offset as usize..][..size as usize].to_vec());
+    let content = |name: &str| {
+        walk.file(name).map(|(offset, size)| archive[offset as usize..][..size as usize].to_vec())
+    };
     assert_eq!(content(&name).as_deref(), Some(LAYER));
     assert_eq!(content(&format!("{name}2")).as_deref(), Some(&b"second"[..]));
     assert_eq!(content("hard").as_deref(), Some(&b"third"[..]));
@@ -156,7 +174,9 @@ fn hostile_archives_end_in_an_error() {
     let large = vec![b' '; MAX_DOCUMENT as usize + 1];
     assert!(text(&tar(&[("index.json", &large)])).contains("a document of"));
     // A digest that leads out, one that lies, a size that lies.
-    let entry = |digest: &str, size: usize| format!(r#"{{"mediaType":"{}","digest":"{digest}","size":{size}}}"#, MANIFESTS[0]);
+    let entry = |digest: &str, size: usize| {
+        format!(r#"{{"mediaType":"{}","digest":"{digest}","size":{size}}}"#, MANIFESTS[0])
+    };
     assert!(text(&layout(&entry("sha256:../../etc/passwd", 1), &[])).contains("unsupported digest"));
     let lie = sha256(b"other");
     let blob = path(b"other");
@@ -169,10 +189,13 @@ fn hostile_archives_end_in_an_error() {
         inner = format!(r#"{{"manifests":[{}]}}"#, described(INDEXES[0], &inner, "")).into_bytes();
         blobs.push((path(&inner), inner.clone()));
     }
-    let mut files: Vec<(&str, &[u8])> = blobs.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
+    let mut files: Vec<(&str, &[u8])> =
+        blobs.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
     files.push(("index.json", &inner));
     assert!(text(&tar(&files)).contains("too deep"));
     let layers = vec!["\"c\""; 1025].join(",");
     let saved = format!(r#"[{{"Config":"c","Layers":[{layers}]}}]"#);
-    assert!(text(&tar(&[("manifest.json", saved.as_bytes()), ("c", CONFIG)])).contains("more than 1024 layers"));
+    assert!(
+        text(&tar(&[("manifest.json", saved.as_bytes()), ("c", CONFIG)])).contains("more than 1024 layers")
+    );
 }

@@ -32,16 +32,17 @@ where
     S: Stream<Item = Result<Bytes, Status>> + Unpin,
 {
     let (chunks, waiting) = mpsc::channel::<Bytes>(WAITING);
-    let writer =
-        tokio::task::spawn_blocking(move || match place {
-            Place::Named(path) => {
-                Output::create(&path).and_then(|output| write(output, waiting)).map_err(|error| failed(&path, &error))
-            }
-            Place::Open(file) => {
-                let output = file.try_clone().map(|file| Output { file, names: None });
-                output.and_then(|output| write(output, waiting)).map_err(|error| failed(Path::new("a temporary file"), &error))
-            }
-        });
+    let writer = tokio::task::spawn_blocking(move || match place {
+        Place::Named(path) => Output::create(&path)
+            .and_then(|output| write(output, waiting))
+            .map_err(|error| failed(&path, &error)),
+        Place::Open(file) => {
+            let output = file.try_clone().map(|file| Output { file, names: None });
+            output
+                .and_then(|output| write(output, waiting))
+                .map_err(|error| failed(Path::new("a temporary file"), &error))
+        }
+    });
     let mut end = Ok(());
     while let Some(message) = inbound.next().await {
         let data = message.and_then(|message| {
