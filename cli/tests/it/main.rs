@@ -1,14 +1,17 @@
 //! The program from outside.
+mod chains;
 mod commands;
 mod contract;
-mod offline;
-mod sdk;
-mod large;
-mod service;
 mod examples;
-mod notation;
+mod failing;
 mod host;
-mod chains;
+mod hostile;
 mod images;
+mod large;
+mod notation;
+mod offline;
 mod registry;
+mod sdk;
+mod secrets;
+mod service;
 mod values;
