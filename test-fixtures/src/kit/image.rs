@@ -17,7 +17,8 @@ use super::{host, upload};
 /// Files made by the kit get this time, in seconds since 1970: 2025-01-01.
 pub const LATEST_TIME: u64 = 1_735_689_600;
 
-const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+/// Media type of a manifest.
+pub(super) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use super::image::MANIFEST;
+
 /// Longest answer body that is kept.
 const MAX_BODY: u64 = 1 << 20;
 
@@ -38,10 +40,11 @@ fn exchange(registry: &str, method: &str, path: &str, mut body: Body<'_>) -> Res
         Body::Bytes { media_type, bytes } => (bytes.len() as u64, *media_type),
         Body::File(file) => (file.metadata()?.len(), "application/octet-stream"),
     };
+    // A registry hides an OCI manifest from those who do not ask for one by name.
     write!(
         stream,
         "{method} {path} HTTP/1.1\r\nHost: {registry}\r\nConnection: close\r\nContent-Length: {length}\r\n\
-         Content-Type: {media_type}\r\nAccept: */*\r\n\r\n"
+         Content-Type: {media_type}\r\nAccept: {MANIFEST}, */*\r\n\r\n"
     )?;
     match body {
         Body::Empty => {}

@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use treenail_test_fixtures::kit::buildkitd::{Daemon, Options};
-use treenail_test_fixtures::kit::{Kit, silent};
+use treenail_test_fixtures::kit::{Kit, recipe, silent};
 
 /// A build of one file of Dockerfile instructions through the daemon's own front end.
 fn build(buildctl: &Path, address: &str, context: &Path, instructions: &str) -> Command {
@@ -51,6 +52,19 @@ fn the_userland_has_what_recorded_cases_ask_for() {
         RUN sh sh -c pwd 2>&1 | grep -q \"can't open 'sh': No such file or directory\"\n";
     let output = build(daemon.buildctl(), daemon.address(), context.path(), checks).output().expect("starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn an_image_that_the_registry_has_is_not_made_again() {
+    let Some(daemon) = treenail_test_fixtures::daemon() else { return };
+    let Some(registry) = daemon.registry() else { return };
+    let said = Arc::new(Mutex::new(Vec::new()));
+    let lines = said.clone();
+    let say = move |line: &str| lines.lock().expect("no panic holds this").push(line.to_owned());
+    let kit = Kit::open(Arc::new(say)).expect("a kit");
+    // Asking for the daemon has made it.
+    recipe::ensure(&kit, registry, "alpine").expect("it is there");
+    assert!(said.lock().expect("no panic holds this").is_empty(), "{said:?}");
 }
 
 /// Starts an exec that would run for ever, and waits until it runs.
