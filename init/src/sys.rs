@@ -124,12 +124,16 @@ pub(crate) fn wait(pid: Pid, block: bool) -> io::Result<Option<(Pid, Ended)>> {
     Ok(Some((pid, ended)))
 }
 
-/// Gives the signals back what a program expects: none blocked, and a broken pipe kills.
+/// Gives the signals back what a program expects: none blocked, none ignored. Whoever started the daemon may have
+/// ignored some, and a shell cannot trap what is ignored when it starts.
 pub(crate) fn reset_signals() -> io::Result<()> {
     let mut none = MaybeUninit::uninit();
     // SAFETY: sigemptyset initialises the set, sigprocmask only reads it; the default action is always valid.
     unsafe {
-        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+        for signal in 1..=libc::SIGRTMAX() {
+            // Two cannot be set, and a few belong to the C library; those are never ignored.
+            libc::signal(signal, libc::SIG_DFL);
+        }
         libc::sigemptyset(none.as_mut_ptr());
         check(libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), ptr::null_mut())).map(drop)
     }
