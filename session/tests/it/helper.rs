@@ -22,9 +22,15 @@ const CONFIG: &str = r#"{
 "auths": {"quay.io": {"auth": "dTpw"}, "entry.io": {"auth": "dTpw"}, "https://index.docker.io/v1/": {}}
 }"#;
 
-/// Runs the test below with an environment of its own: that of a running process cannot be changed safely.
-#[test]
-fn helpers_come_before_entries_and_may_know_nothing() {
+/// Set in the process whose environment is prepared.
+const PREPARED: &str = "TREENAIL_TEST_PREPARED";
+
+/// That of a running process cannot be changed safely, so the test runs itself again in a prepared one.
+#[tokio::test]
+async fn helpers_come_before_entries_and_may_know_nothing() {
+    if std::env::var_os(PREPARED).is_some() {
+        return with_a_prepared_environment().await;
+    }
     let folder = tempfile::tempdir().expect("a folder");
     let helper = folder.path().join("docker-credential-fake");
     fs::write(&helper, HELPER).expect("written");
@@ -32,7 +38,8 @@ fn helpers_come_before_entries_and_may_know_nothing() {
     fs::write(folder.path().join("config.json"), CONFIG).expect("written");
     let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").expect("a search path"));
     let output = Command::new(std::env::current_exe().expect("this program"))
-        .args(["--exact", "helper::with_a_prepared_environment", "--ignored"])
+        .args(["--exact", "helper::helpers_come_before_entries_and_may_know_nothing"])
+        .env(PREPARED, "1")
         .env("DOCKER_CONFIG", folder.path())
         .env("DOCKER_AUTH_CONFIG", r#"{"auths": {"inline.io": {"auth": "dTpw"}}}"#)
         .env("PATH", path)
@@ -42,8 +49,6 @@ fn helpers_come_before_entries_and_may_know_nothing() {
     assert!(output.status.success() && text.contains("1 passed"), "{text}");
 }
 
-#[tokio::test]
-#[ignore = "run by the test above"]
 async fn with_a_prepared_environment() {
     let config = DockerConfig::from_env();
     let password = |username: &str, password: &str| {
