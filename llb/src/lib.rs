@@ -8,8 +8,8 @@
 //! use treenail_llb::{Exec, Image, MarshalOptions, MkdirAction, OpOptions, Output, Platform};
 //!
 //! let base = Image::new("docker.io/library/alpine:3.22").output(OpOptions::default());
-//! let tree = Output::file(base, MkdirAction::new("/work", 0o755), OpOptions::default());
-//! let exec = Exec::new(tree, ["sh", "-c", "echo hi > /work/out"]).run()?;
+//! let tree = Output::file(base, MkdirAction::new("/src", 0o755), OpOptions::default());
+//! let exec = Exec::new(tree, ["sh", "-c", "echo hi > /src/out"]).run()?;
 //! let root = exec.root().expect("the root mount is writable");
 //! let marshalled = root.marshal(&MarshalOptions::new(Platform::new("linux", "amd64")));
 //! assert_eq!(marshalled.definition.def.len(), 4);
