@@ -15,4 +15,4 @@ pub mod kit;
 pub mod shared;
 
 pub use cases::{Case, Expected, cases};
-pub use shared::{TestDaemon, daemon, python};
+pub use shared::{TestDaemon, buildx, daemon, python};

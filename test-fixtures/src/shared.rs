@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::kit::buildkitd::{Daemon, Options};
 use crate::kit::registry::Registry;
-use crate::kit::{Kit, recipe, silent};
+use crate::kit::{Kit, buildx, recipe, silent};
 
 /// Address of the daemon of this run, or `none`.
 pub const ADDRESS: &str = "TREENAIL_TEST_ADDR";
@@ -22,6 +22,8 @@ pub const ADDRESS: &str = "TREENAIL_TEST_ADDR";
 pub const REGISTRY: &str = "TREENAIL_TEST_REGISTRY";
 /// Path of `buildctl`.
 pub const BUILDCTL: &str = "TREENAIL_TEST_BUILDCTL";
+/// Path of `buildx`.
+pub const BUILDX: &str = "TREENAIL_TEST_BUILDX";
 /// The daemon's log file, where it is known.
 pub const LOG: &str = "TREENAIL_TEST_LOG";
 /// Path of a Python with the published SDK.
@@ -97,6 +99,22 @@ pub fn daemon() -> Option<&'static TestDaemon> {
             None
         }
     }
+}
+
+/// Docker's build client, or nothing after the reason was printed and counted.
+///
+/// # Panics
+/// When there is none although one was promised.
+#[must_use]
+pub fn buildx() -> Option<PathBuf> {
+    if let Some(path) = std::env::var_os(BUILDX).map(PathBuf::from).filter(|path| path.is_file()) {
+        return Some(path);
+    }
+    let kit = Kit::open(silent()).ok().filter(buildx::is_built);
+    if kit.is_none() {
+        skip(&format!("buildx is not named by {BUILDX} and not built; `cargo xtask test` does both"));
+    }
+    kit.as_ref().map(buildx::path)
 }
 
 /// A Python that has the published SDK, or nothing after the reason was printed and counted.

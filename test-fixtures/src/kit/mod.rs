@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`host`] | what the machine must have: Debian packages, by apt as root |
 //! | [`buildkit`] | `buildkitd` and `buildctl` of the pinned Go module |
+//! | [`buildx`] | Docker's build client, for tests of what people run |
 //! | [`registry`] | a loopback registry on kept storage |
 //! | [`image`], [`recipe`] | images, each on first request |
 //! | [`buildkitd`] | private daemons that leave nothing behind |
@@ -13,6 +14,7 @@
 
 pub mod buildkit;
 pub mod buildkitd;
+pub mod buildx;
 pub mod host;
 pub mod image;
 mod keeper;
