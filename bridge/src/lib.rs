@@ -1,6 +1,6 @@
 //! Asks a daemon: solve, resolve, read files, export, follow status.
 //!
-//! One trait, [`Bridge`], with three transports: a socket ([`socket`]), standard streams (a frontend), and a
+//! One trait, [`Bridge`], with three transports: a socket ([`socket`]), standard streams ([`stdio`]), and a
 //! fake that counts ([`fake`]). Everything a main client evaluates runs inside one long build, so vertices are
 //! shared, results stay readable and host uploads are snapshots.
 //!
@@ -17,6 +17,7 @@ mod error;
 pub mod fake;
 mod id;
 pub mod socket;
+pub mod stdio;
 mod wire;
 
 pub use error::{Error, ExecFailure};
@@ -63,6 +64,9 @@ pub struct Solved {
     pub reference: Option<Ref>,
     /// Named results (one per platform) of a frontend.
     pub named: BTreeMap<String, Ref>,
+    /// The graphs that a frontend made: of the named results, or of the single one under the empty name. A result
+    /// without content has none.
+    pub definitions: BTreeMap<String, pb::Definition>,
     /// Metadata of the result, for example `containerimage.config`.
     pub metadata: BTreeMap<String, Bytes>,
 }
@@ -248,6 +252,24 @@ pub enum StatusEvent {
     },
 }
 
+/// The end of a stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tail {
+    /// Its last bytes, 102 400 at most.
+    pub bytes: Bytes,
+    /// Bytes of the whole stream, as far as they were seen.
+    pub size: u64,
+}
+
+/// What a command wrote.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Its standard output.
+    pub stdout: Tail,
+    /// Its standard error.
+    pub stderr: Tail,
+}
+
 /// Asks one daemon, inside one long build.
 #[async_trait::async_trait]
 pub trait Bridge: Send + Sync + 'static {
@@ -292,8 +314,18 @@ pub trait Bridge: Send + Sync + 'static {
     /// Runs a further solve whose result leaves the daemon; answers the exporter response map.
     async fn export(&self, request: ExportRequest) -> Result<BTreeMap<String, String>, Error>;
 
+    /// What a failed vertex wrote, as the daemon's progress told it: for commands whose output is nowhere else. It may
+    /// be cut, or miss altogether.
+    async fn written(&self, _vertex: &str) -> Written {
+        Written::default()
+    }
+
     /// Progress of the long build and of its exports, from the subscription on.
     fn status(&self) -> tokio::sync::broadcast::Receiver<StatusEvent>;
+
+    /// Has this vertex run in the long build, without failing and without being found in the cache? Told by the
+    /// daemon's progress, so an answer can come a moment late, never wrong.
+    fn has_run(&self, vertex: &str) -> bool;
 
     /// Ends the long build and waits until the daemon has let go of it, or the given time is over.
     async fn close(&self, patience: std::time::Duration);

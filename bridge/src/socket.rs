@@ -1,7 +1,7 @@
 //! The bridge to a daemon on a socket.
 
-use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,15 +11,16 @@ use treenail_protos::moby::buildkit::v1::frontend as wire;
 use treenail_protos::pb;
 
 mod connection;
+mod written;
 
 pub use connection::{Connection, Info};
 
 use crate::wire::build::Build;
-use crate::wire::failure;
+use crate::wire::{enabled, failure};
 use crate::wire::gateway::require_exec_filesystem;
 use crate::{
     Bridge, ByteRange, Capabilities, Error, ExecFailure, ExportRequest, Ref, ResolveSource, SolveRequest,
-    Solved, SourceMetadata, Stat, StatusEvent,
+    Solved, SourceMetadata, Stat, StatusEvent, Written,
 };
 
 /// Events kept for a receiver that is behind; beyond it skips the oldest.
@@ -54,7 +55,13 @@ pub struct SocketBridge {
     events: broadcast::Sender<StatusEvent>,
     /// The receiver that has heard everything so far: the first subscriber gets it.
     first: Mutex<Option<broadcast::Receiver<StatusEvent>>>,
+    /// Vertices that have run.
+    ran: Ran,
+    /// What failed commands wrote.
+    recorder: written::Recorder,
 }
+
+type Ran = Arc<Mutex<HashSet<Arc<str>>>>;
 
 impl SocketBridge {
     /// Opens a long build: a `Control.Solve` without a definition, driven through the gateway by its id.
@@ -67,6 +74,9 @@ impl SocketBridge {
     /// the frontend attribute `build-arg:BUILDKIT_BUILD_NAME`.
     pub async fn open(connection: Connection, options: OpenOptions) -> Result<Self, Error> {
         let (events, first) = broadcast::channel(EVENTS);
+        let ran = Ran::default();
+        tokio::spawn(record(events.subscribe(), ran.clone()));
+        let recorder = written::Recorder::start(events.subscribe());
         let mut attributes = options.attributes;
         if !options.name.is_empty() {
             attributes.insert("build-arg:BUILDKIT_BUILD_NAME".to_owned(), options.name);
@@ -94,6 +104,8 @@ impl SocketBridge {
             build,
             events,
             first: Mutex::new(Some(first)),
+            ran,
+            recorder,
         })
     }
 
@@ -163,6 +175,19 @@ impl SocketBridge {
                 ..control::CacheOptions::default()
             }),
             ..control::SolveRequest::default()
+        }
+    }
+}
+
+/// Writes down which vertices ran, until nobody is left to tell.
+async fn record(mut events: broadcast::Receiver<StatusEvent>, ran: Ran) {
+    loop {
+        match events.recv().await {
+            Ok(StatusEvent::Vertex { digest, completed: Some(_), cached: false, error, .. }) if error.is_empty() => {
+                ran.lock().unwrap_or_else(PoisonError::into_inner).insert(digest);
+            }
+            Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+            Err(broadcast::error::RecvError::Closed) => return,
         }
     }
 }
@@ -238,9 +263,17 @@ impl Bridge for SocketBridge {
         }
     }
 
+    async fn written(&self, vertex: &str) -> Written {
+        self.recorder.written(vertex).await
+    }
+
     fn status(&self) -> broadcast::Receiver<StatusEvent> {
-        let first = self.first.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
         first.unwrap_or_else(|| self.events.subscribe())
+    }
+
+    fn has_run(&self, vertex: &str) -> bool {
+        self.ran.lock().unwrap_or_else(PoisonError::into_inner).contains(vertex)
     }
 
     async fn close(&self, patience: Duration) {
@@ -254,9 +287,4 @@ impl Bridge for SocketBridge {
         let _ = tokio::time::timeout(patience, end).await;
         self.build.abort();
     }
-}
-
-/// Ids of the capabilities that are on.
-fn enabled(capabilities: Vec<control::apicaps::ApiCap>) -> std::collections::BTreeSet<String> {
-    capabilities.into_iter().filter(|capability| capability.enabled).map(|capability| capability.id).collect()
 }

@@ -2,24 +2,19 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpStream, UnixStream};
 use tonic::Code;
-use tonic::transport::{Channel, Endpoint, Uri};
+use tonic::transport::{Channel, Uri};
 use treenail_protos::moby::buildkit::v1::control_client::ControlClient;
 use treenail_protos::moby::buildkit::v1::types::WorkerRecord;
 use treenail_protos::moby::buildkit::v1::{InfoRequest, ListWorkersRequest};
 
+use crate::wire::endpoint::{PATIENCE, endpoint, innermost};
 use crate::wire::failure;
 use crate::wire::gateway::MESSAGE_LIMIT;
 use crate::{Error, Worker};
-
-/// How long a daemon may take to accept a connection, and to say who it is.
-const PATIENCE: Duration = Duration::from_secs(10);
-const STREAM_WINDOW: u32 = 1 << 20;
-const CONNECTION_WINDOW: u32 = 4 << 20;
 
 /// A daemon's address and a first connection to it.
 ///
@@ -81,16 +76,6 @@ impl Target {
             }
         }
     }
-}
-
-/// The name is that of Go's clients; nothing looks it up.
-fn endpoint() -> Endpoint {
-    Endpoint::from_static("http://localhost")
-        .connect_timeout(PATIENCE)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        // A failed exec comes with its whole op in the trailers; 16 KiB is the default.
-        .http2_max_header_list_size(u32::try_from(MESSAGE_LIMIT).unwrap_or(u32::MAX))
 }
 
 impl Connection {
@@ -165,15 +150,6 @@ async fn dial(address: &str, target: &Target) -> Result<Channel, Error> {
         .dial()
         .await
         .map_err(|error| Error::Connect { address: address.to_owned(), reason: innermost(&error) })
-}
-
-/// The system's own words: what lies above only says that a transport failed.
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error.to_string()
 }
 
 fn worker(record: WorkerRecord) -> Worker {

@@ -12,6 +12,7 @@ use treenail_protos::moby::buildkit::v1::frontend::{
     ReadDirRequest, ReadFileRequest, ReleaseContainerRequest, ResolveImageConfigRequest,
     ResolveSourceGitRequest, ResolveSourceMetaRequest, ReturnRequest, StatFileRequest, result,
 };
+use treenail_protos::google::rpc;
 use treenail_protos::{fsutil, pb};
 
 use super::failure::{decode, decode_path, decode_source};
@@ -47,6 +48,14 @@ impl Gateway {
         Self { client, build }
     }
 
+    /// A client of the build that this process is the frontend of: the connection is the build's own.
+    pub(crate) fn of_frontend(channel: Channel) -> Self {
+        let client = LlbBridgeClient::new(channel)
+            .max_decoding_message_size(MESSAGE_LIMIT)
+            .max_encoding_message_size(MESSAGE_LIMIT);
+        Self { client, build: None }
+    }
+
     fn request<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
         if let Some(build) = &self.build {
@@ -67,7 +76,21 @@ impl Gateway {
         Ok(())
     }
 
+    /// Ends the build with an error.
+    pub(crate) async fn reject(&self, error: rpc::Status) -> Result<(), Error> {
+        let request = self.request(ReturnRequest { result: None, error: Some(error) });
+        self.client.clone().r#return(request).await.map_err(|status| decode("return", &status))?;
+        Ok(())
+    }
+
+    pub(crate) async fn warn(&self, warning: wire::WarnRequest) -> Result<(), Error> {
+        let request = self.request(warning);
+        self.client.clone().warn(request).await.map_err(|status| decode("warn", &status))?;
+        Ok(())
+    }
+
     pub(crate) async fn solve(&self, request: SolveRequest) -> Result<Solved, Error> {
+        let of_frontend = !request.frontend.is_empty();
         let request = self.request(wire::SolveRequest {
             definition: request.definition,
             frontend: request.frontend,
@@ -88,7 +111,7 @@ impl Gateway {
         let result = answer
             .result
             .ok_or_else(|| Error::Protocol { operation: "solve", message: "no result".to_owned() })?;
-        Ok(solved(result))
+        Ok(solved(result, of_frontend))
     }
 
     pub(crate) async fn read_file(
@@ -377,22 +400,34 @@ pub(crate) fn require_exec_filesystem(capabilities: &crate::Capabilities) -> Res
     Err(Error::Capability { capability: EXEC_FILESYSTEM, since: "v0.27.0" })
 }
 
-fn solved(result: wire::Result) -> Solved {
-    let named = |refs: BTreeMap<String, String>| {
-        refs.into_iter().map(|(name, id)| (name, Ref { id: id.into() })).collect()
-    };
-    let single = |id: String| (!id.is_empty()).then(|| Ref { id: id.into() });
+/// `of_frontend`: the caller does not know the graphs, so they are kept.
+fn solved(result: wire::Result, of_frontend: bool) -> Solved {
     let mut solved = Solved { metadata: result.metadata, ..Solved::default() };
-    match result.result {
-        Some(result::Result::Ref(reference)) => solved.reference = single(reference.id),
-        Some(result::Result::RefDeprecated(id)) => solved.reference = single(id),
-        Some(result::Result::Refs(refs)) => {
-            solved.named =
-                named(refs.refs.into_iter().map(|(name, reference)| (name, reference.id)).collect());
+    let Solved { named, definitions, .. } = &mut solved;
+    let mut take = |name: &str, reference: wire::Ref| {
+        if let Some(definition) = reference.def.filter(|_| of_frontend) {
+            definitions.insert(name.to_owned(), definition);
         }
-        Some(result::Result::RefsDeprecated(refs)) => solved.named = named(refs.refs),
-        None => {}
-    }
+        Ref { id: reference.id.into() }
+    };
+    let bare = |id: String| wire::Ref { id, def: None };
+    let single = match result.result {
+        Some(result::Result::Ref(reference)) => Some(take("", reference)),
+        Some(result::Result::RefDeprecated(id)) => Some(take("", bare(id))),
+        Some(result::Result::Refs(refs)) => {
+            named.extend(refs.refs.into_iter().map(|(name, reference)| {
+                let taken = take(&name, reference);
+                (name, taken)
+            }));
+            None
+        }
+        Some(result::Result::RefsDeprecated(refs)) => {
+            named.extend(refs.refs.into_iter().map(|(name, id)| (name, Ref { id: id.into() })));
+            None
+        }
+        None => None,
+    };
+    solved.reference = single.filter(|reference| !reference.id.is_empty());
     solved
 }
 

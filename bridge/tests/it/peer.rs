@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::net::UnixListener;
 use tokio::sync::watch;
-use tokio_stream::Stream;
+use tokio_stream::{Stream, StreamExt as _};
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::{Request, Response, Status, async_trait};
 use treenail_bridge::Error;
@@ -88,6 +88,17 @@ impl Peer {
 
     pub(crate) async fn open(&self) -> Result<SocketBridge, Error> {
         SocketBridge::open(self.connect().await, OpenOptions::default()).await
+    }
+
+    /// Starts the peer's side of a frontend's standard streams, and gives the frontend's side.
+    pub(crate) fn stdio(&self) -> tokio::io::DuplexStream {
+        let (ours, theirs) = tokio::io::duplex(1 << 16);
+        let incoming = tokio_stream::iter([Ok::<_, std::io::Error>(theirs)]).chain(tokio_stream::pending());
+        let server = tonic::transport::Server::builder()
+            .add_service(LlbBridgeServer::from_arc(self.inner.clone()))
+            .serve_with_incoming(incoming);
+        self.runtime.lock().expect("no panic inside").as_ref().expect("the peer lives").spawn(server);
+        ours
     }
 
     /// Ends the build.
@@ -254,6 +265,13 @@ impl LlbBridge for Inner {
         request: Request<gateway::SolveRequest>,
     ) -> Result<Response<gateway::SolveResponse>, Status> {
         self.see_build(&request);
+        for import in &request.get_ref().cache_imports {
+            self.see(format!("import {}", import.r#type));
+        }
+        let definition = request.get_ref().definition.as_ref();
+        if definition.is_some_and(|definition| definition.metadata.values().any(|vertex| vertex.ignore_cache)) {
+            self.see("ignore cache");
+        }
         self.see("gateway solve");
         let _dropped = Dropped(self, "gateway solve dropped");
         match &self.script.failure {
@@ -264,9 +282,16 @@ impl LlbBridge for Inner {
 
     async fn r#return(
         &self,
-        _: Request<gateway::ReturnRequest>,
+        request: Request<gateway::ReturnRequest>,
     ) -> Result<Response<gateway::ReturnResponse>, Status> {
         self.see("return");
+        let request = request.into_inner();
+        if let Some(error) = request.error {
+            self.see(format!("rejected {} with {} details", error.message, error.details.len()));
+        }
+        if let Some(gateway::result::Result::Ref(reference)) = request.result.and_then(|result| result.result) {
+            self.see(format!("result {:?}", reference.id));
+        }
         if self.script.obedient {
             self.ending.send_replace(Some(Ok(())));
         }
@@ -380,8 +405,11 @@ impl LlbBridge for Inner {
 
     async fn warn(
         &self,
-        _: Request<gateway::WarnRequest>,
+        request: Request<gateway::WarnRequest>,
     ) -> Result<Response<gateway::WarnResponse>, Status> {
-        no()
+        let request = request.into_inner();
+        let lines: Vec<i32> = request.ranges.iter().filter_map(|range| Some(range.start?.line)).collect();
+        self.see(format!("warning {} at {lines:?}", String::from_utf8_lossy(&request.short)));
+        Ok(Response::new(gateway::WarnResponse {}))
     }
 }
