@@ -1,7 +1,5 @@
 //! The calls of the gateway service, as one transport-blind client.
 
-use std::collections::BTreeMap;
-
 use bytes::{Bytes, BytesMut};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
