@@ -8,6 +8,7 @@
 //!
 //! [`Bridge`]: treenail_bridge::Bridge
 
+mod dockerfile;
 mod engine;
 mod error;
 mod export;

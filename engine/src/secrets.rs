@@ -1,5 +1,6 @@
 //! Secrets of the session: ids that reveal nothing, values that stay in memory or with their provider.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -18,6 +19,8 @@ use crate::{Cause, Engine, SecretValue};
 #[derive(Default)]
 pub(crate) struct Secrets {
     values: Mutex<HashMap<Arc<str>, SecretValue>>,
+    /// Secrets that the daemon may ask for by name as well: from the name in its words to the id.
+    named: Mutex<HashMap<String, Arc<str>>>,
     salt: OnceCell<Vec<u8>>,
 }
 
@@ -27,11 +30,43 @@ const SALT_VOLUME: &str = "/dev/.treenail/salt";
 /// Shortest salt that argon2 takes, in bytes.
 const SHORTEST_SALT: usize = 8;
 
+/// What the daemon calls a secret that a Dockerfile names: its name, so that other clients' builds of the file are found
+/// in the cache. Names that could be an id of another kind get a mark.
+pub(crate) fn id_by_name(name: &str) -> Cow<'_, str> {
+    if name.contains(':') || name.starts_with("treenail-") {
+        return format!("treenail-named-{name}").into();
+    }
+    name.into()
+}
+
 impl Engine {
     /// Takes a secret in: from now on the daemon may ask for it. The last value under an id wins.
     pub fn keep_secret(&self, secret: &Secret, value: SecretValue) {
         self.0.host.offer_secret(&secret.id, value.clone());
+        let name = id_by_name(&secret.name);
+        if self.0.secrets.named.lock().contains_key(&*name) {
+            self.0.host.offer_secret(&name, value.clone());
+        }
         self.0.secrets.values.lock().insert(secret.id.clone(), value);
+    }
+
+    /// From now on the daemon may ask for a secret by [`id_by_name`] as well.
+    ///
+    /// # Errors
+    /// The secret is not of this session.
+    pub(crate) fn offer_by_name(&self, secret: &Secret) -> Result<(), Cause> {
+        let value = self.0.secrets.values.lock().get(&secret.id).cloned();
+        let value = value.ok_or_else(|| Cause::invalid(format!("secret not found: {}", secret.id)))?;
+        let name = id_by_name(&secret.name);
+        self.0.host.offer_secret(&name, value);
+        self.0.secrets.named.lock().insert(name.into_owned(), secret.id.clone());
+        Ok(())
+    }
+
+    /// The value of a secret offered by [`Engine::offer_by_name`].
+    pub(crate) async fn plaintext_by_name(&self, name: &str) -> Option<Bytes> {
+        let id = self.0.secrets.named.lock().get(name).cloned()?;
+        self.plaintext(&Secret { id, name: "".into(), uri: "".into() }).await.ok()
     }
 
     /// The value of a secret, read anew where it has a provider.

@@ -123,6 +123,9 @@ impl Engine {
         failure: &ExecFailure,
         mount: Option<usize>,
         name: &str,
+        if mount.is_none() {
+            return self.explain_foreign(failure, exec).await;
+        }
     ) -> Option<(bytes::Bytes, u64)> {
         let limit =
             if name.ends_with(init::TAIL_SUFFIX) { ERROR_OUTPUT_LIMIT + 32 } else { ERROR_OUTPUT_LIMIT };
@@ -231,7 +234,7 @@ fn exec_of(op: &pb::Op) -> Option<&pb::ExecOp> {
 }
 
 /// The text of an output's end: when it was cut, a mark lies over its first bytes.
-fn clipped(output: Option<(bytes::Bytes, u64)>) -> String {
+pub(crate) fn clipped(output: Option<(bytes::Bytes, u64)>) -> String {
     let Some((bytes, size)) = output else { return String::new() };
     let mut bytes = bytes.to_vec();
     if size >= ERROR_OUTPUT_LIMIT {

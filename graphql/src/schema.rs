@@ -7,6 +7,7 @@ use crate::binding::Binding;
 mod address;
 mod container;
 mod directory;
+mod dockerfile;
 mod envfile;
 mod error_value;
 mod file;
@@ -27,6 +28,7 @@ pub(crate) fn bindings() -> HashMap<(&'static str, &'static str), Binding> {
         address::bindings(),
         container::bindings(),
         directory::bindings(),
+        dockerfile::bindings(),
         envfile::bindings(),
         error_value::bindings(),
         file::bindings(),

@@ -19,3 +19,21 @@ pub enum Error {
 #[derive(Debug, thiserror::Error, PartialEq, Eq, Clone)]
 #[error("not a sha256 digest")]
 pub struct DigestError;
+
+/// A definition that no graph can be read from.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DefinitionError {
+    /// A vertex is no message.
+    #[error("a vertex of the definition does not decode")]
+    Vertex(#[source] prost::DecodeError),
+    /// An edge leads to a vertex that is not there, or comes later.
+    #[error("an edge of the definition leads nowhere: {digest}")]
+    Dangling {
+        /// Where it should lead.
+        digest: String,
+    },
+    /// The last entry does not name one result.
+    #[error("the definition does not say which result it stands for")]
+    NoEnd,
+}

@@ -34,6 +34,8 @@ mod error;
 mod exec;
 mod file;
 mod git;
+mod given;
+mod hold;
 mod http;
 mod image;
 mod json;
@@ -49,7 +51,7 @@ mod source;
 mod wire;
 
 pub use digest::Digest;
-pub use error::{DigestError, Error};
+pub use error::{DefinitionError, DigestError, Error};
 pub use exec::{Device, Exec, Execution, HostEntry, Network, Proxy, SecretEnv, Security, Ulimit};
 pub use file::{
     CopyAction, FileAction, MkdirAction, MkfileAction, Mode, Owner, RmAction, SymlinkAction, User,

@@ -19,6 +19,7 @@ use crate::caps;
 use crate::digest::Digest;
 use crate::file::{self, FileAction, FileNode, MAX_ACTIONS, MAX_INLINE_BYTES};
 use crate::options::{Origin, SourceFile, SourceLocation, SourceRange};
+use crate::given::Given;
 use crate::output::{Node, Op, Output};
 use crate::platform::Platform;
 use crate::wire::encode_op;
@@ -287,6 +288,7 @@ impl Emitter<'_> {
             digest: digest.expect("inputs come before users").to_string(),
             index: output.index.into(),
         }
+            Op::Given(given) => return self.emit_given(position, node, given),
     }
 
     /// The message of a run of actions. Each works on the result of the one before, which is numbered
@@ -336,6 +338,21 @@ impl Emitter<'_> {
         if all().any(|metadata| !metadata.description.is_empty()) {
             wanted.insert(caps::META_DESCRIPTION);
         }
+    /// An operation that is emitted as it came.
+    fn emit_given(&mut self, position: usize, node: &Node, given: &Given) {
+        let digest = Digest::of(&given.bytes);
+        self.digests[position] = Some(digest.clone());
+        let metadata = self.definition.metadata.entry(digest.to_string()).or_insert_with(|| {
+            self.definition.def.push(given.bytes.clone());
+            pb::OpMetadata::default()
+        });
+        node.options.write_to(metadata);
+        self.sources.add(&digest, &node.options.locations);
+        if !node.options.origins.is_empty() {
+            self.origins.entry(digest).or_default().extend_from_slice(&node.options.origins);
+        }
+    }
+
         if all().any(|metadata| metadata.export_cache.is_some()) {
             wanted.insert(caps::META_EXPORT_CACHE);
         }

@@ -7,6 +7,8 @@ use crate::build::Build;
 use crate::diff::Diff;
 use crate::exec::Exec;
 use crate::file::FileNode;
+use crate::given::Given;
+use crate::hold::Hold;
 use crate::merge::Merge;
 use crate::options::OpOptions;
 use crate::platform::Platform;
@@ -82,6 +84,7 @@ impl Op {
             Self::Exec(exec) => exec.inputs(visit),
             Self::File(file) => file.inputs(visit),
             Self::Merge(merge) => merge.inputs.iter().for_each(visit),
+            Op::Given(_) => "given",
             Self::Diff(diff) => [&diff.lower, &diff.upper].into_iter().flatten().for_each(visit),
             Self::Build(build) => build.source.iter().for_each(visit),
         }
@@ -104,6 +107,7 @@ impl Drop for Node {
     /// Frees a chain with a loop: the compiler's own drop would recurse once per operation.
     fn drop(&mut self) {
         let mut pending = Vec::new();
+    Given(Given),
         self.op.take_inputs(&mut pending);
         while let Some(output) = pending.pop() {
             if let Some(mut node) = Arc::into_inner(output.node) {
@@ -112,3 +116,5 @@ impl Drop for Node {
         }
     }
 }
+            Self::Given(given) => given.inputs.iter().for_each(visit),
+            Self::Given(given) => into.append(&mut given.inputs),

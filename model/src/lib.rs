@@ -10,6 +10,7 @@ mod cache;
 mod config;
 mod container;
 mod directory;
+mod dockerfile;
 mod envfile;
 mod error_value;
 mod exec;
@@ -34,6 +35,7 @@ pub use config::{DEFAULT_PATH, Environment, ImageConfig, InvalidImageConfig, Par
 pub use container::{Container, ExposedPort, Located, Mount, MountKind, SecretUse};
 pub use directory::{CopyFilter, Directory};
 pub use envfile::{
+pub use dockerfile::DockerfileBuild;
     ClientEnvironment, ENVFILE_BYTE_LIMIT, ENVFILE_DEPTH_LIMIT, ENVFILE_REFERENCE_LIMIT, ENVFILE_TEXT_LIMIT,
     EnvFile, EnvFileError,
 };

@@ -13,8 +13,10 @@
 
 mod filter;
 mod gopath;
+mod ignorefile;
 mod matcher;
 mod translate;
 
 pub use filter::{PathFilter, Verdict};
+pub use ignorefile::ignore_file;
 pub use matcher::{Error, MatchInfo, Pattern, PatternMatcher};

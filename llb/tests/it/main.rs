@@ -1,6 +1,7 @@
 //! Integration tests of the crate, one file per promise.
 
 mod deep;
+mod given;
 mod golden;
 mod graphs;
 mod runs;
