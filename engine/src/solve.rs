@@ -85,7 +85,7 @@ impl Engine {
     }
 
     /// Turns a failed exec into what its caller is told: what it ran, how it ended, what it wrote.
-    async fn explain(&self, failure: &ExecFailure) -> Cause {
+    pub(crate) async fn explain(&self, failure: &ExecFailure) -> Cause {
         let Some(exec) = exec_of(&failure.op) else {
             return Cause::Daemon(BridgeError::Exec(Box::new(failure.clone())));
         };
