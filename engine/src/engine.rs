@@ -7,13 +7,15 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use treenail_bridge::{Bridge, Ref};
 use treenail_call::{CallId, Digest, hash_strings};
-use treenail_model::{Object, Value};
+use treenail_model::{GitRefs, Object, Value};
 
 use crate::flight::Flights;
+use crate::keep::Kept;
 use crate::lookup::ResolvedImage;
+use crate::origins::Origins;
 use crate::retry::Retries;
 use crate::secrets::Secrets;
-use crate::{Cause, Failed, Host};
+use crate::{Cause, Failed, GitFailure, Host};
 
 /// How long, and for whom, the result of a field is remembered.
 ///
@@ -92,13 +94,18 @@ pub(crate) struct Shared {
     pub(crate) calls: Flights<Digest, Evaluated, Failed>,
     pub(crate) solves: Flights<treenail_llb::Digest, Ref, Cause>,
     pub(crate) images: Flights<(String, String), Arc<ResolvedImage>, Cause>,
+    pub(crate) git_refs: Flights<(String, String), Arc<GitRefs>, GitFailure>,
     pub(crate) secrets: Secrets,
     pub(crate) retries: Retries,
+    /// Where operations come from, for clients whose calls stand in a document.
+    pub(crate) origins: Option<Origins>,
+    pub(crate) kept: Kept,
 }
 
 impl Engine {
     /// An evaluator for one main client. `client` names it within its session.
     pub fn new(bridge: Arc<dyn Bridge>, host: Arc<dyn Host>, fields: Arc<dyn Fields>, client: &str) -> Self {
+        let origins = host.document().map(Origins::new);
         Self(Arc::new(Shared {
             bridge,
             host,
@@ -107,8 +114,11 @@ impl Engine {
             calls: Flights::new(),
             solves: Flights::new(),
             images: Flights::new(),
+            git_refs: Flights::new(),
             secrets: Secrets::default(),
             retries: Retries::default(),
+            origins,
+            kept: Kept::default(),
         }))
     }
 
@@ -185,6 +195,9 @@ impl Engine {
         };
         let request = Request { engine: self.clone(), receiver, id: id.clone(), objects };
         let Resolved { value, id: replaced } = self.0.fields.resolve(request).await.map_err(fail)?;
+        if let Some(origins) = &self.0.origins {
+            origins.note(&id, &value);
+        }
         let evaluated = Evaluated { id: replaced.unwrap_or_else(|| id.clone()), value };
         if evaluated.id.digest() != id.digest() {
             self.0.calls.put(evaluated.id.digest().clone(), evaluated.clone());

@@ -14,11 +14,15 @@ mod error;
 mod export;
 mod files;
 mod flight;
+mod git;
 mod host;
+mod http;
 mod images;
 mod import;
+mod keep;
 mod load;
 mod lookup;
+mod origins;
 mod retry;
 mod secrets;
 mod solve;
@@ -26,7 +30,10 @@ mod solve;
 pub use engine::{Engine, Evaluated, Fields, Request, Resolved, Rule};
 pub use error::{Cause, ExecError, Failed};
 pub use files::{ANSWER_LIMIT, Entry};
+pub use git::GitQuery;
 pub use host::{
-    ExportTarget, Host, HostError, Ranges, Receiving, SecretValue, SharedDirectory, WantedDirectory,
+    Document, ExportTarget, GitAccess, GitFailure, GitRemote, Host, HostError, Ranges, Receiving,
+    SecretValue, SharedDirectory, WantedDirectory,
 };
+pub use http::HttpQuery;
 pub use solve::Stream;

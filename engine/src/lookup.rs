@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::FutureExt;
 use treenail_bridge::ResolveSource;
 use treenail_model::{
-    Container, CopyFilter, Directory, Located, Owner, OwnerText, ParsedImage, Platform, Tree,
+    Container, CopyFilter, Directory, FileType, Located, Owner, OwnerText, ParsedImage, Platform, Tree,
 };
 use treenail_model::{File, INLINE_PATH, InlineImage, Principal, Reference, parse_image};
 use treenail_protos::pb;
@@ -42,8 +42,15 @@ impl Engine {
         address: &str,
         platform: &Platform,
     ) -> Result<Arc<ResolvedImage>, Cause> {
-        let reference = Reference::parse(address)
-            .map_err(|reason| Cause::invalid(format!("failed to parse image address {address}: {reason}")))?;
+        let parse = |address: &str| {
+            Reference::parse(address).map_err(|reason| {
+                Cause::invalid(format!("failed to parse image address {address}: {reason}"))
+            })
+        };
+        let mut reference = parse(address)?;
+        if let Some(other) = self.0.host.replaced_image(&reference) {
+            reference = parse(&other)?;
+        }
         let name = format!("{}/{}", reference.registry(), reference.repository());
         // A tag is added only where neither tag nor digest is given.
         let tag = match (reference.tag(), reference.digest()) {
@@ -66,10 +73,16 @@ impl Engine {
                         platform.to_string()
                     ))
                 };
+                // What runs later is pinned by digest, so the mode matters here alone.
+                let mode = engine
+                    .0
+                    .host
+                    .resolve_mode()
+                    .map(|mode| ("image.resolvemode".to_owned(), mode.as_str().to_owned()));
                 let request = ResolveSource {
                     source: pb::SourceOp {
                         identifier: format!("docker-image://{asked}"),
-                        ..Default::default()
+                        attrs: mode.into_iter().collect(),
                     },
                     platform: Some(pb::Platform {
                         os: platform.os.clone(),
@@ -142,11 +155,27 @@ impl Engine {
                 .map(|pattern| if pattern == "." { "*".to_owned() } else { pattern.clone() })
                 .collect()
         };
-        let filter = CopyFilter { include: usable(&filter.include), exclude: usable(&filter.exclude) };
+        let below = shared.below.trim_matches('/');
+        let placed = |patterns: Vec<String>| -> Vec<String> {
+            patterns.into_iter().map(|pattern| placed_below(below, &pattern)).collect()
+        };
+        let mut filter =
+            CopyFilter { include: placed(usable(&filter.include)), exclude: placed(usable(&filter.exclude)) };
+        if filter.include.is_empty() && !below.is_empty() {
+            filter.include.push(below.to_owned());
+        }
+        filter.exclude.splice(0..0, shared.exclude);
         let tree = Tree::host_directory(&shared.name, &shared.session, &shared.shared_key, &filter, nonce);
-        let directory = Directory::whole(tree, self.default_platform());
-        self.solve(&directory.tree).await?;
-        Ok(directory)
+        let whole = Directory::whole(tree, self.default_platform());
+        self.solve(&whole.tree).await?;
+        if below.is_empty() {
+            return Ok(whole);
+        }
+        match self.stat(&whole, below).await? {
+            Some(stat) if stat.file_type == FileType::Directory => Ok(whole.sub(below)),
+            Some(_) => Err(Cause::Host(format!("{path}: not a directory"))),
+            None => Err(Cause::Host(format!("{path}: no such file or directory"))),
+        }
     }
 
     /// A file with contents too large to stand in a definition. Nothing runs: the daemon fetches them when it needs
@@ -163,5 +192,16 @@ impl Engine {
     /// A text that no other call gets, for sources that are read anew.
     pub fn nonce(&self) -> String {
         uuid::Uuid::new_v4().simple().to_string()
+    }
+}
+
+/// A pattern that means below a directory what it means on its own.
+fn placed_below(directory: &str, pattern: &str) -> String {
+    if directory.is_empty() {
+        return pattern.to_owned();
+    }
+    match pattern.strip_prefix('!') {
+        Some(rest) => format!("!{directory}/{rest}"),
+        None => format!("{directory}/{pattern}"),
     }
 }

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use futures::FutureExt;
+use treenail_bridge::stdio::Excerpt;
 use treenail_bridge::{Error as BridgeError, ExecFailure, Ref, SolveRequest};
 use treenail_init as init;
 use treenail_llb as llb;
 use treenail_model::{ExecOutput, Tree};
 use treenail_protos::pb;
 
+use crate::git::fetch_failure;
 use crate::{Cause, Engine, ExecError};
 
 /// Most bytes of each output kept in an exec error. The text of a cut and the trimming are 0.19.11's.
@@ -26,25 +28,31 @@ impl Engine {
     /// [`Cause::Invalid`] for a poisoned tree, [`Cause::Exec`] for a failed command, [`Cause::Daemon`].
     pub async fn solve(&self, tree: &Tree) -> Result<Option<Ref>, Cause> {
         let Some(output) = tree.output().map_err(Cause::invalid)? else { return Ok(None) };
-        let marshalled = output.marshal(&llb::MarshalOptions::new(self.default_llb_platform()));
+        let marshalled = self.marshal(output);
         self.check_capabilities(&marshalled)?;
         let engine = self.clone();
         let digest = marshalled.digest.clone();
         let run = move || {
             async move {
                 let attempt = engine.0.retries.apply(marshalled.definition);
+                engine.0.kept.note(&marshalled.unused, &attempt);
                 let definition = Some(attempt.definition.clone());
                 let request = SolveRequest { definition, evaluate: true, ..Default::default() };
                 match engine.0.bridge.solve(request).await {
                     Ok(solved) => solved.reference.ok_or_else(|| {
                         Cause::Bug("a definition with content was solved to nothing".to_owned())
                     }),
-                    Err(BridgeError::Exec(failure)) => Err(engine.explain(&failure).await),
+                    Err(BridgeError::Exec(failure)) => {
+                        engine.note_failure(&attempt.definition, Some(&failure.vertex));
+                        Err(engine.explain(&failure).await)
+                    }
                     Err(other) => {
-                        if other.is_transient() {
-                            engine.0.retries.note(&attempt, vertex_of(&other));
-                        }
-                        Err(Cause::Daemon(other))
+                        engine.note_failure(&attempt.definition, vertex_of(&other));
+                        let failed_fetch = fetch_failure(&attempt.definition, &other);
+                        let is_stuck =
+                            other.is_transient() && !engine.0.retries.note(&attempt, vertex_of(&other));
+                        let shown = if is_stuck { stuck(other) } else { other };
+                        Err(failed_fetch.unwrap_or(Cause::Daemon(shown)))
                     }
                 }
             }
@@ -56,12 +64,36 @@ impl Engine {
     /// The definition of a tree as it was last asked for; `None` for the empty one.
     pub(crate) fn definition(&self, tree: &Tree) -> Result<Option<pb::Definition>, Cause> {
         let output = tree.output().map_err(Cause::invalid)?;
-        let options = llb::MarshalOptions::new(self.default_llb_platform());
-        Ok(output.map(|output| self.0.retries.apply(output.marshal(&options).definition).definition))
+        Ok(output.map(|output| self.0.retries.apply(self.marshal(output).definition).definition))
+    }
+
+    fn note_failure(&self, definition: &pb::Definition, vertex: Option<&str>) {
+        if let (Some(origins), Some(vertex)) = (&self.0.origins, vertex) {
+            origins.note_failure(definition, vertex);
+        }
+    }
+
+    /// Where in which document a vertex comes from that failed in this session.
+    pub fn excerpts(&self, vertex: &str) -> Vec<Excerpt> {
+        self.0.origins.as_ref().map(|origins| origins.excerpts(vertex)).unwrap_or_default()
+    }
+
+    /// A graph as it is asked for, with its lines in the client's document where there is one.
+    pub(crate) fn marshal(&self, output: &llb::Output) -> llb::Marshalled {
+        let options = self.marshal_options();
+        match &self.0.origins {
+            Some(origins) => output.marshal_located(&options, &|operation| origins.location(operation)),
+            None => output.marshal(&options),
+        }
+    }
+
+    /// What holds for every graph of this session.
+    pub(crate) fn marshal_options(&self) -> llb::MarshalOptions {
+        llb::MarshalOptions::new(self.default_llb_platform())
     }
 
     /// Fails before any work when the daemon lacks something that the graph needs.
-    fn check_capabilities(&self, marshalled: &llb::Marshalled) -> Result<(), Cause> {
+    pub(crate) fn check_capabilities(&self, marshalled: &llb::Marshalled) -> Result<(), Cause> {
         let known = &self.0.bridge.capabilities().llb;
         if known.is_empty() {
             return Ok(());
@@ -93,6 +125,9 @@ impl Engine {
         let spec = args.get(1..).and_then(|args| init::ExecSpec::from_args(args.iter().cloned()).ok());
         let command = spec.as_ref().map_or(args, |spec| spec.args.clone());
         let mount = exec.mounts.iter().position(|mount| mount.dest == init::OUTPUT_DIR);
+        if mount.is_none() {
+            return self.explain_foreign(failure, exec).await;
+        }
 
         let record = match self.read_failed(failure, mount, init::EXIT_FILE).await {
             Some((bytes, _)) => init::ExitRecord::decode(&bytes).ok(),
@@ -123,9 +158,6 @@ impl Engine {
         failure: &ExecFailure,
         mount: Option<usize>,
         name: &str,
-        if mount.is_none() {
-            return self.explain_foreign(failure, exec).await;
-        }
     ) -> Option<(bytes::Bytes, u64)> {
         let limit =
             if name.ends_with(init::TAIL_SUFFIX) { ERROR_OUTPUT_LIMIT + 32 } else { ERROR_OUTPUT_LIMIT };
@@ -223,6 +255,19 @@ fn vertex_of(error: &BridgeError) -> Option<&str> {
     match error {
         BridgeError::Vertex { vertex, .. } => vertex.as_deref(),
         _ => None,
+    }
+}
+
+/// A failure that the daemon repeats from now on, with the way out.
+fn stuck(error: BridgeError) -> BridgeError {
+    match error {
+        BridgeError::Vertex { vertex, message } => BridgeError::Vertex {
+            vertex,
+            message: format!(
+                "{message} (buildkitd keeps this failure until the session ends: open a new one to try again)"
+            ),
+        },
+        other => other,
     }
 }
 

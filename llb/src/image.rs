@@ -15,6 +15,16 @@ pub enum ResolveMode {
     Local,
 }
 
+impl ResolveMode {
+    /// The mode as the daemon spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pull => "pull",
+            Self::Local => "local",
+        }
+    }
+}
+
 /// An image in a registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {

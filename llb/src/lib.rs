@@ -60,12 +60,12 @@ pub use git::Git;
 pub use http::Http;
 pub use image::{Image, OciLayout, ResolveMode};
 pub use local::{Differ, Local};
-pub use marshal::{MarshalOptions, Marshalled};
+pub use marshal::{Locate, MarshalOptions, Marshalled};
 pub use mount::{Access, Bind, Cache, ContentCache, Mount, MountKind, Secret, Sharing, Ssh};
 pub use options::{
     LinuxResources, OpOptions, Origin, ProgressGroup, SourceFile, SourceLocation, SourceRange,
 };
-pub use output::Output;
+pub use output::{Identity, Output};
 pub use platform::Platform;
 pub use render::render;
 pub use source::Source;

@@ -9,6 +9,7 @@
 //! names from those of all inputs, so they would grow with the depth of the graph, and double at each
 //! rung of a ladder.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -18,9 +19,9 @@ use treenail_protos::pb;
 use crate::caps;
 use crate::digest::Digest;
 use crate::file::{self, FileAction, FileNode, MAX_ACTIONS, MAX_INLINE_BYTES};
-use crate::options::{Origin, SourceFile, SourceLocation, SourceRange};
 use crate::given::Given;
-use crate::output::{Node, Op, Output};
+use crate::options::{Origin, SourceFile, SourceLocation, SourceRange};
+use crate::output::{Identity, Node, Op, Output};
 use crate::platform::Platform;
 use crate::wire::encode_op;
 
@@ -40,6 +41,9 @@ impl MarshalOptions {
     }
 }
 
+/// Knows where operations come from.
+pub type Locate<'a> = &'a dyn Fn(Identity) -> Option<SourceLocation>;
+
 /// A graph as a daemon takes it.
 #[derive(Clone, Debug)]
 pub struct Marshalled {
@@ -53,6 +57,8 @@ pub struct Marshalled {
     pub caps: BTreeSet<String>,
     /// The tags of each vertex, sorted, each once.
     pub origins: BTreeMap<Digest, Vec<Origin>>,
+    /// For each exec, the outputs that nothing in the graph uses.
+    pub unused: BTreeMap<Digest, Vec<Output>>,
 }
 
 impl Output {
@@ -60,6 +66,15 @@ impl Output {
     ///
     /// Twins (operations built alike) become one vertex, with the metadata and tags of all.
     pub fn marshal(&self, options: &MarshalOptions) -> Marshalled {
+        self.marshal_with(options, None)
+    }
+
+    /// The same, with a source position for each operation that `locate` knows, besides those that it has itself.
+    pub fn marshal_located(&self, options: &MarshalOptions, locate: Locate<'_>) -> Marshalled {
+        self.marshal_with(options, Some(locate))
+    }
+
+    fn marshal_with(&self, options: &MarshalOptions, locate: Option<Locate<'_>>) -> Marshalled {
         let plan = Plan::new(self);
         let runs = Runs::new(&plan);
         let mut emitter = Emitter {
@@ -69,7 +84,9 @@ impl Output {
             digests: vec![None; plan.nodes.len()],
             definition: pb::Definition::default(),
             origins: BTreeMap::new(),
+            unused: BTreeMap::new(),
             sources: Sources::default(),
+            locate,
         };
         for position in 0..plan.nodes.len() {
             if !runs.is_continued[position] {
@@ -82,16 +99,18 @@ impl Output {
 
 /// The operations under an output, inputs before users.
 struct Plan<'a> {
-    nodes: Vec<&'a Node>,
+    nodes: Vec<&'a Arc<Node>>,
     /// Position by address.
     positions: BTreeMap<*const Node, usize>,
     /// How many edges lead to each operation, the one from outside included.
     users: Vec<usize>,
+    /// Outputs with at least one such edge.
+    used: BTreeSet<(*const Node, u32)>,
 }
 
 enum Step<'a> {
-    Enter(&'a Node),
-    Leave(&'a Node),
+    Enter(&'a Arc<Node>),
+    Leave(&'a Arc<Node>),
 }
 
 impl<'a> Plan<'a> {
@@ -99,29 +118,35 @@ impl<'a> Plan<'a> {
         let mut seen = BTreeSet::new();
         let mut steps = vec![Step::Enter(&output.node)];
         let mut edges: BTreeMap<*const Node, usize> = BTreeMap::from([(Arc::as_ptr(&output.node), 1)]);
-        let mut plan = Self { nodes: Vec::new(), positions: BTreeMap::new(), users: Vec::new() };
+        let mut plan = Self {
+            nodes: Vec::new(),
+            positions: BTreeMap::new(),
+            users: Vec::new(),
+            used: BTreeSet::from([(Arc::as_ptr(&output.node), output.index)]),
+        };
         while let Some(step) = steps.pop() {
             match step {
                 Step::Enter(node) => {
-                    if !seen.insert(std::ptr::from_ref(node)) {
+                    if !seen.insert(Arc::as_ptr(node)) {
                         continue;
                     }
                     steps.push(Step::Leave(node));
                     let first = steps.len();
                     node.op.inputs(&mut |input| {
                         *edges.entry(Arc::as_ptr(&input.node)).or_default() += 1;
+                        plan.used.insert((Arc::as_ptr(&input.node), input.index));
                         steps.push(Step::Enter(&input.node));
                     });
                     // The first input comes off the stack first.
                     steps[first..].reverse();
                 }
                 Step::Leave(node) => {
-                    plan.positions.insert(std::ptr::from_ref(node), plan.nodes.len());
+                    plan.positions.insert(Arc::as_ptr(node), plan.nodes.len());
                     plan.nodes.push(node);
                 }
             }
         }
-        plan.users = plan.nodes.iter().map(|node| edges[&std::ptr::from_ref(*node)]).collect();
+        plan.users = plan.nodes.iter().map(|node| edges[&Arc::as_ptr(node)]).collect();
         plan
     }
 
@@ -165,6 +190,11 @@ impl Runs {
     }
 }
 
+/// Leaves in `outputs` what is in `others`, too.
+fn intersect(outputs: &mut Vec<Output>, others: &[Output]) {
+    outputs.retain(|output| others.iter().any(|other| other.index == output.index));
+}
+
 /// The inputs of one vertex.
 #[derive(Default)]
 struct Inputs(Vec<pb::Input>);
@@ -188,7 +218,9 @@ struct Emitter<'a> {
     digests: Vec<Option<Digest>>,
     definition: pb::Definition,
     origins: BTreeMap<Digest, Vec<Origin>>,
+    unused: BTreeMap<Digest, Vec<Output>>,
     sources: Sources,
+    locate: Option<Locate<'a>>,
 }
 
 impl Emitter<'_> {
@@ -234,6 +266,14 @@ impl Emitter<'_> {
                 default_name = Some(format!("merge of {} trees", merge.inputs.len()));
                 pb::op::Op::Merge(merge.to_pb())
             }
+            Op::Hold(hold) => {
+                for input in &hold.inputs {
+                    inputs.shared(self.input(input));
+                }
+                capabilities.insert(caps::FILE_BASE);
+                platform = Some(node.options.platform.as_ref());
+                pb::op::Op::File(hold.to_pb())
+            }
             Op::Diff(diff) => {
                 for input in [&diff.lower, &diff.upper].into_iter().flatten() {
                     push(&mut inputs, input);
@@ -248,6 +288,7 @@ impl Emitter<'_> {
                 capabilities.insert(caps::BUILD_OP_LLB_FILENAME);
                 pb::op::Op::Build(build.to_pb())
             }
+            Op::Given(given) => return self.emit_given(position, node, given),
         };
         let filter = self.options.worker_constraints.iter().chain(&node.options.worker_constraints);
         let bytes = encode_op(&pb::Op {
@@ -258,6 +299,19 @@ impl Emitter<'_> {
         });
         let digest = Digest::of(&bytes);
         self.digests[position] = Some(digest.clone());
+        if let Op::Exec(exec) = &node.op {
+            let pointer = Arc::as_ptr(node);
+            let unused = (0..exec.outputs())
+                .filter(|index| !plan.used.contains(&(pointer, *index)))
+                .map(|index| Output { node: Arc::clone(node), index })
+                .collect();
+            match self.unused.entry(digest.clone()) {
+                Entry::Vacant(entry) => {
+                    entry.insert(unused);
+                }
+                Entry::Occupied(mut entry) => intersect(entry.get_mut(), &unused),
+            }
+        }
 
         // A twin adds its metadata and tags to the vertex that is there.
         let metadata = self.definition.metadata.entry(digest.to_string()).or_insert_with(|| {
@@ -270,6 +324,9 @@ impl Emitter<'_> {
         for member in members {
             member.options.write_to(metadata);
             self.sources.add(&digest, &member.options.locations);
+            if let Some(location) = self.locate.and_then(|locate| locate(Identity::of(member))) {
+                self.sources.add(&digest, &[location]);
+            }
             if !member.options.origins.is_empty() {
                 let origins = self.origins.entry(digest.clone()).or_default();
                 origins.extend_from_slice(&member.options.origins);
@@ -281,6 +338,21 @@ impl Emitter<'_> {
         }
     }
 
+    /// An operation that is emitted as it came.
+    fn emit_given(&mut self, position: usize, node: &Node, given: &Given) {
+        let digest = Digest::of(&given.bytes);
+        self.digests[position] = Some(digest.clone());
+        let metadata = self.definition.metadata.entry(digest.to_string()).or_insert_with(|| {
+            self.definition.def.push(given.bytes.clone());
+            pb::OpMetadata::default()
+        });
+        node.options.write_to(metadata);
+        self.sources.add(&digest, &node.options.locations);
+        if !node.options.origins.is_empty() {
+            self.origins.entry(digest).or_default().extend_from_slice(&node.options.origins);
+        }
+    }
+
     /// The edge to `output`. Its operation is emitted already, and ends its run.
     fn input(&self, output: &Output) -> pb::Input {
         let digest = self.digests[self.plan.position(output)].as_ref();
@@ -288,7 +360,6 @@ impl Emitter<'_> {
             digest: digest.expect("inputs come before users").to_string(),
             index: output.index.into(),
         }
-            Op::Given(given) => return self.emit_given(position, node, given),
     }
 
     /// The message of a run of actions. Each works on the result of the one before, which is numbered
@@ -338,21 +409,6 @@ impl Emitter<'_> {
         if all().any(|metadata| !metadata.description.is_empty()) {
             wanted.insert(caps::META_DESCRIPTION);
         }
-    /// An operation that is emitted as it came.
-    fn emit_given(&mut self, position: usize, node: &Node, given: &Given) {
-        let digest = Digest::of(&given.bytes);
-        self.digests[position] = Some(digest.clone());
-        let metadata = self.definition.metadata.entry(digest.to_string()).or_insert_with(|| {
-            self.definition.def.push(given.bytes.clone());
-            pb::OpMetadata::default()
-        });
-        node.options.write_to(metadata);
-        self.sources.add(&digest, &node.options.locations);
-        if !node.options.origins.is_empty() {
-            self.origins.entry(digest).or_default().extend_from_slice(&node.options.origins);
-        }
-    }
-
         if all().any(|metadata| metadata.export_cache.is_some()) {
             wanted.insert(caps::META_EXPORT_CACHE);
         }
@@ -374,6 +430,7 @@ impl Emitter<'_> {
             head: head.expect("the asked operation ends its run"),
             caps,
             origins: self.origins,
+            unused: self.unused,
         }
     }
 }
@@ -396,10 +453,13 @@ impl Sources {
                 self.files.len() - 1
             });
             let list = &mut self.locations.entry(digest.to_string()).or_default().locations;
-            list.push(pb::Location {
+            let location = pb::Location {
                 source_index: i32::try_from(position).unwrap_or(i32::MAX),
                 ranges: location.ranges.iter().map(range_to_pb).collect(),
-            });
+            };
+            if !list.contains(&location) {
+                list.push(location);
+            }
         }
     }
 

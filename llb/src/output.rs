@@ -37,9 +37,39 @@ impl Output {
         self.node.platform.as_ref()
     }
 
+    /// Which of the operation's results this is, from 0.
+    pub fn index(&self) -> u32 {
+        self.index
+    }
+
     /// Whether both are the same result of the same operation value (not merely of an equal one).
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.node, &other.node) && self.index == other.index
+    }
+}
+
+/// Tells the operations of one process apart, for as long as they live: another may get the identity of one that is
+/// gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Identity(usize);
+
+impl Identity {
+    pub(crate) fn of(node: &Arc<Node>) -> Self {
+        Self(Arc::as_ptr(node).addr())
+    }
+}
+
+impl Output {
+    /// Which operation it is a result of.
+    pub fn identity(&self) -> Identity {
+        Identity::of(&self.node)
+    }
+
+    /// What the operation works on.
+    pub fn inputs(&self) -> Vec<Self> {
+        let mut inputs = Vec::new();
+        self.node.op.inputs(&mut |input| inputs.push(input.clone()));
+        inputs
     }
 }
 
@@ -51,8 +81,10 @@ impl fmt::Debug for Output {
             Op::Exec(_) => "exec",
             Op::File(_) => "file",
             Op::Merge(_) => "merge",
+            Op::Hold(_) => "hold",
             Op::Diff(_) => "diff",
             Op::Build(_) => "build",
+            Op::Given(_) => "given",
         };
         write!(f, "Output({kind} #{})", self.index)
     }
@@ -72,8 +104,10 @@ pub(crate) enum Op {
     Exec(Box<Exec>),
     File(FileNode),
     Merge(Merge),
+    Hold(Hold),
     Diff(Diff),
     Build(Build),
+    Given(Given),
 }
 
 impl Op {
@@ -84,9 +118,10 @@ impl Op {
             Self::Exec(exec) => exec.inputs(visit),
             Self::File(file) => file.inputs(visit),
             Self::Merge(merge) => merge.inputs.iter().for_each(visit),
-            Op::Given(_) => "given",
+            Self::Hold(hold) => hold.inputs.iter().for_each(visit),
             Self::Diff(diff) => [&diff.lower, &diff.upper].into_iter().flatten().for_each(visit),
             Self::Build(build) => build.source.iter().for_each(visit),
+            Self::Given(given) => given.inputs.iter().for_each(visit),
         }
     }
 
@@ -97,8 +132,10 @@ impl Op {
             Self::Exec(exec) => exec.take_inputs(into),
             Self::File(file) => file.take_inputs(into),
             Self::Merge(merge) => into.append(&mut merge.inputs),
+            Self::Hold(hold) => into.append(&mut hold.inputs),
             Self::Diff(diff) => into.extend(diff.lower.take().into_iter().chain(diff.upper.take())),
             Self::Build(build) => into.extend(build.source.take()),
+            Self::Given(given) => into.append(&mut given.inputs),
         }
     }
 }
@@ -107,7 +144,6 @@ impl Drop for Node {
     /// Frees a chain with a loop: the compiler's own drop would recurse once per operation.
     fn drop(&mut self) {
         let mut pending = Vec::new();
-    Given(Given),
         self.op.take_inputs(&mut pending);
         while let Some(output) = pending.pop() {
             if let Some(mut node) = Arc::into_inner(output.node) {
@@ -116,5 +152,3 @@ impl Drop for Node {
         }
     }
 }
-            Self::Given(given) => given.inputs.iter().for_each(visit),
-            Self::Given(given) => into.append(&mut given.inputs),

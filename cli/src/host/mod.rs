@@ -1,10 +1,13 @@
 //! The machine that the program runs on, as the engine asks for it: directories, secrets, and where exports go.
 
 mod blobs;
+mod git;
 mod logins;
+mod netrc;
 mod paths;
 mod receive;
 mod secrets;
+mod sockets;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,15 +17,21 @@ use bytes::Bytes;
 use treenail_bridge::socket::Connection;
 use treenail_call::hash_strings;
 use treenail_engine::{
-    ExportTarget, Host, HostError, Ranges, Receiving, SecretValue, SharedDirectory, WantedDirectory,
+    ExportTarget, GitFailure, GitRemote, Host, HostError, Ranges, Receiving, SecretValue, SharedDirectory,
+    WantedDirectory,
 };
+use treenail_model::{GitLogin, GitUrl};
 use treenail_session::{Connect, ContentStores, LocalRoot, Locals};
 
 pub(crate) use logins::Logins;
 pub(crate) use secrets::HostSecrets;
+pub(crate) use sockets::HostSockets;
 
 /// Variable with what secrets by URI are hashed with.
 const SALT: &str = "TREENAIL_SECRET_SALT";
+
+/// Id of the user's SSH agent among the forwarded sockets, as the daemon's other clients call it.
+const AGENT: &str = "default";
 
 /// The client's machine, with a session to the daemon.
 pub(crate) struct LocalHost {
@@ -34,6 +43,7 @@ pub(crate) struct LocalHost {
     pub(crate) locals: Locals,
     pub(crate) stores: ContentStores,
     pub(crate) secrets: Arc<HostSecrets>,
+    pub(crate) sockets: Arc<HostSockets>,
     /// Logins for registries: those of this session, then those of the machine.
     pub(crate) logins: Logins,
     pub(crate) connection: Connection,
@@ -98,6 +108,7 @@ impl Host for LocalHost {
             name: if wanted.gitignore { format!("{text} (gitignore)") } else { text.clone().into_owned() },
             session: self.session.clone(),
             shared_key: hash_strings(&[self.identity.as_str(), &text, gitignore]).as_str().to_owned(),
+            ..SharedDirectory::default()
         };
         self.locals.share(&shared.name, LocalRoot::new(&path).with_gitignore(wanted.gitignore));
         Ok(shared)
@@ -147,6 +158,20 @@ impl Host for LocalHost {
 
     fn log_out(&self, host: &str) {
         self.logins.log_out(host);
+    }
+
+    async fn git_refs(&self, remote: &GitRemote) -> Result<String, GitFailure> {
+        git::refs(remote).await
+    }
+
+    async fn git_login(&self, url: &GitUrl) -> Option<GitLogin> {
+        self.check_open().ok()?;
+        git::login(url, &self.workdir, self.home.as_deref()).await
+    }
+
+    fn forward_agent(&self) -> Option<String> {
+        self.sockets.share(AGENT, git::agent()?);
+        Some(AGENT.to_owned())
     }
 
     fn secret_salt(&self) -> Option<Vec<u8>> {

@@ -2,22 +2,33 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use treenail_bridge::fake::{Counts, FakeBridge, Tree};
 use treenail_engine::{
-    Engine, ExportTarget, Host, HostError, Receiving, SecretValue, SharedDirectory, WantedDirectory,
+    Engine, ExportTarget, GitAccess, GitFailure, GitRemote, Host, HostError, Receiving, SecretValue,
+    SharedDirectory, WantedDirectory,
 };
 use treenail_graphql::prepare::{Request, prepare};
 use treenail_graphql::sdl::SchemaModel;
 use treenail_graphql::{Api, fields};
+use treenail_model::{GitLogin, GitUrl};
 
 /// Exit code that the fake daemon's execs end with; outputs are written as the helper does.
 pub(crate) struct Session {
     pub(crate) bridge: Arc<FakeBridge>,
     api: Api,
+    listed: Arc<AtomicUsize>,
 }
+
+/// The names of every made-up repository.
+pub(crate) const LISTED: &str = "ref: refs/heads/main\tHEAD
+1111111111111111111111111111111111111111\tHEAD
+1111111111111111111111111111111111111111\trefs/heads/main
+2222222222222222222222222222222222222222\trefs/tags/v1.0.0
+";
 
 const ALPINE: &str = r#"{"os":"linux","architecture":"amd64","config":{"Env":["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],"Cmd":["/bin/sh"]}}"#;
 
@@ -28,6 +39,10 @@ impl Session {
         for path in ["/made/up/.", "/made/up/x"] {
             bridge.set_source(&format!("local://{path}"), Tree::default().with_file("/here", "text"));
         }
+        bridge.set_source(
+            "local:///made/up/repository",
+            Tree::default().with_file("/.git/HEAD", "ref: refs/heads/main\n"),
+        );
         bridge.on_exec(|exec, trees| {
             let out = exec.mounts.iter().position(|mount| mount.dest == treenail_init::OUTPUT_DIR);
             if let Some(out) = out {
@@ -37,8 +52,10 @@ impl Session {
             }
             0
         });
-        let engine = Engine::new(bridge.clone(), Arc::new(MadeUpHost::default()), fields(), "client");
-        Self { bridge, api: Api::new(engine) }
+        let host = MadeUpHost::default();
+        let listed = host.listed.clone();
+        let engine = Engine::new(bridge.clone(), Arc::new(host), fields(), "client");
+        Self { bridge, api: Api::new(engine), listed }
     }
 
     /// The answer to a document, as text.
@@ -54,11 +71,18 @@ impl Session {
     pub(crate) fn counts(&self) -> Counts {
         self.bridge.counts()
     }
+
+    /// How often a repository was asked for its names.
+    pub(crate) fn listed(&self) -> usize {
+        self.listed.load(Ordering::SeqCst)
+    }
 }
 
 #[derive(Default)]
 struct MadeUpHost {
     offered: Mutex<HashMap<String, SecretValue>>,
+    /// How often a repository was asked for its names.
+    listed: Arc<AtomicUsize>,
 }
 
 #[async_trait::async_trait]
@@ -75,6 +99,7 @@ impl Host for MadeUpHost {
             name: wanted.path.display().to_string(),
             session: "session".to_owned(),
             shared_key: "key".to_owned(),
+            ..SharedDirectory::default()
         })
     }
 
@@ -112,6 +137,23 @@ impl Host for MadeUpHost {
     fn log_in(&self, _: &str, _: &str, _: &str) {}
 
     fn log_out(&self, _: &str) {}
+
+    async fn git_refs(&self, remote: &GitRemote) -> Result<String, GitFailure> {
+        self.listed.fetch_add(1, Ordering::SeqCst);
+        match remote.url.as_str() {
+            "https://made.up/wanted" if remote.access == GitAccess::Anonymous => Err(GitFailure::Denied),
+            "https://made.up/nothing" => Err(GitFailure::NotARepository),
+            _ => Ok(LISTED.to_owned()),
+        }
+    }
+
+    async fn git_login(&self, _: &GitUrl) -> Option<GitLogin> {
+        None
+    }
+
+    fn forward_agent(&self) -> Option<String> {
+        None
+    }
 
     fn secret_salt(&self) -> Option<Vec<u8>> {
         Some(b"salt of the tests".to_vec())

@@ -4,5 +4,7 @@ mod deep;
 mod given;
 mod golden;
 mod graphs;
+mod hold;
+mod located;
 mod runs;
 mod text;
