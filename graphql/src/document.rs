@@ -58,6 +58,29 @@ impl Position {
     }
 }
 
+/// How many bytes of `text`, which begins with a field of a document that parses, the field takes with its alias and
+/// its arguments.
+pub(crate) fn field_length(text: &str) -> usize {
+    let mut lexer = Lexer::new(text);
+    let (mut length, mut depth) = (0, 0_u32);
+    while let Ok(token) = lexer.next() {
+        match token.kind {
+            Kind::ParenL => depth += 1,
+            Kind::ParenR => depth = depth.saturating_sub(1),
+            // A second name is another field, unless a colon has made the first one an alias.
+            Kind::Name if depth == 0 && length > 0 && !text[..length].ends_with(':') => break,
+            Kind::Name | Kind::Colon => {}
+            _ if depth == 0 => break,
+            _ => {}
+        }
+        length = token.span.end as usize;
+        if token.kind == Kind::ParenR && depth == 0 {
+            break;
+        }
+    }
+    length
+}
+
 /// Why a text is no document.
 #[derive(Debug, thiserror::Error)]
 pub enum ParseError {
@@ -281,6 +304,26 @@ impl Document {
             TypeText::List { of, non_null } => {
                 format!("[{}]{}", self.type_text(of), if *non_null { "!" } else { "" })
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::field_length;
+
+    #[test]
+    fn a_field_ends_with_its_arguments() {
+        for (field, rest) in [
+            ("id", " stdout"),
+            ("id", " }"),
+            ("stdout", ""),
+            ("from(address: \"a)(\")", " { id }"),
+            ("short: withExec(args: [\"a\"],\n  stdin: \"(\")", " { a(b: 1) }"),
+            ("short: version", "\nother"),
+            ("a", " @include(if: true)"),
+        ] {
+            assert_eq!(field_length(&format!("{field}{rest}")), field.len(), "{field}{rest}");
         }
     }
 }

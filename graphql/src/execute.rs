@@ -25,12 +25,22 @@ use crate::sdl::{CORE_VERSION, SchemaModel, TypeRef};
 /// Told of every call that failed, before the client is.
 pub type Observer = Arc<dyn Fn(&Failed) + Send + Sync>;
 
+/// Sees how a request runs, for those who need more than its answer.
+pub trait Watcher: Send + Sync + 'static {
+    /// A field is about to be asked for, by this call.
+    fn asked(&self, field: Field<'_>, call: &CallId);
+
+    /// A field of this receiver has been answered.
+    fn answered(&self, field: Field<'_>, receiver: &Object);
+}
+
 /// The API of one session.
 #[derive(Clone)]
 pub struct Api {
     engine: Engine,
     schema: Arc<SchemaModel>,
     observer: Option<Observer>,
+    watcher: Option<Arc<dyn Watcher>>,
 }
 
 /// The meaning of every field, for [`Engine::new`].
@@ -41,13 +51,20 @@ pub fn fields() -> Arc<dyn treenail_engine::Fields> {
 impl Api {
     /// The core API on an engine.
     pub fn new(engine: Engine) -> Self {
-        Self { engine, schema: SchemaModel::core(), observer: None }
+        Self { engine, schema: SchemaModel::core(), observer: None, watcher: None }
     }
 
     /// The same, telling `observer` of failures.
     #[must_use]
     pub fn with_observer(mut self, observer: Observer) -> Self {
         self.observer = Some(observer);
+        self
+    }
+
+    /// The same, showing `watcher` every call.
+    #[must_use]
+    pub fn with_watcher(mut self, watcher: Arc<dyn Watcher>) -> Self {
+        self.watcher = Some(watcher);
         self
     }
 
@@ -198,7 +215,13 @@ struct Step {
     receiver_id: Option<CallId>,
 }
 
-type Finished = (usize, usize, Result<Evaluated, Failed>);
+/// A step that has ended. The receiver is there if somebody watches.
+struct Finished {
+    node: usize,
+    field: usize,
+    receiver: Option<Object>,
+    result: Result<Evaluated, Failed>,
+}
 
 impl Run<'_> {
     async fn root_field(self, field: usize) -> Result<Answer, Failure> {
@@ -206,8 +229,11 @@ impl Run<'_> {
         let mut running: FuturesUnordered<BoxFuture<'static, Finished>> = FuturesUnordered::new();
         let first = Step { node: 0, field, receiver: Object::Query, receiver_id: None };
         self.start(first, &mut answer, &mut running)?;
-        while let Some((node, field, result)) = running.next().await {
+        while let Some(Finished { node, field, receiver, result }) = running.next().await {
             let evaluated = result.map_err(|failed| self.failure(field, failed))?;
+            if let (Some(watcher), Some(receiver)) = (&self.api.watcher, receiver) {
+                watcher.answered(self.field(field), &receiver);
+            }
             let children = self.attach(node, field, evaluated, &mut answer);
             for step in children {
                 self.start(step, &mut answer, &mut running)?;
@@ -244,8 +270,16 @@ impl Run<'_> {
             failed: None,
         })?;
         let engine = self.api.engine.clone();
-        let (node, index, receiver) = (step.node, step.field, step.receiver);
-        running.push(async move { (node, index, engine.evaluate(receiver, id).await) }.boxed());
+        let Step { node, field: index, receiver, .. } = step;
+        let watched = self.api.watcher.as_ref().map(|watcher| {
+            watcher.asked(field, &id);
+            receiver.clone()
+        });
+        let run = async move {
+            let result = engine.evaluate(receiver, id).await;
+            Finished { node, field: index, receiver: watched, result }
+        };
+        running.push(run.boxed());
         Ok(())
     }
 

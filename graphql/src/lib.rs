@@ -21,8 +21,9 @@ mod fields;
 pub mod http;
 pub mod introspect;
 pub mod json;
+pub mod outline;
 pub mod prepare;
 mod schema;
 pub mod sdl;
 
-pub use execute::{Api, Observer, fields};
+pub use execute::{Api, Observer, Watcher, fields};

@@ -30,7 +30,7 @@ use serde::Deserialize;
 
 use crate::check;
 use crate::coerce::ArgValue;
-use crate::document::{self, ParseError};
+use crate::document::{self, ParseError, Position};
 use crate::error::{ErrorEntry, Extension, RequestError};
 use crate::sdl::{ArgDef, FieldDef, SchemaModel, TypeDef, TypeId};
 
@@ -91,7 +91,7 @@ pub fn prepare(schema: Arc<SchemaModel>, request: &Request) -> Result<Prepared, 
     Ok(Prepared { schema, source: Arc::clone(&request.query), name, plan })
 }
 
-fn parse_error(error: ParseError) -> RequestError {
+pub(crate) fn parse_error(error: ParseError) -> RequestError {
     let entry = ErrorEntry::new(error.to_string())
         .with_extension("code", Extension::Text("GRAPHQL_PARSE_FAILED".into()));
     match error {
@@ -295,6 +295,14 @@ impl<'p> Field<'p> {
     /// The fields of another set of the same request.
     pub(crate) fn selected(self, set: SelectionSetId) -> Fields<'p> {
         self.prepared.fields(set)
+    }
+
+    /// Where it stands in the document: from its response key to the end of its arguments.
+    pub fn extent(self) -> (Position, Position) {
+        let source = &self.prepared.source;
+        let start = self.plan().key.start as usize;
+        let end = start + document::field_length(&source[start..]);
+        (Position::at(source, start), Position::at(source, end))
     }
 
     /// What is selected below; `None` without braces.

@@ -130,6 +130,8 @@ pub struct ParsedImage {
     pub platform: Option<crate::Platform>,
     /// The configuration.
     pub config: ImageConfig,
+    /// All of it as it was read.
+    pub json: Arc<[u8]>,
 }
 
 /// An image whose configuration is not the JSON it should be.
@@ -151,6 +153,7 @@ pub fn parse_image(json: &[u8]) -> Result<ParsedImage, InvalidImageConfig> {
     let config = image.config.unwrap_or_default();
     Ok(ParsedImage {
         platform,
+        json: json.into(),
         config: ImageConfig {
             user: config.user.unwrap_or_default().into(),
             workdir: config.working_dir.unwrap_or_default().into(),

@@ -35,6 +35,9 @@ pub struct Container {
     pub default_args_by_hand: bool,
     /// Command of `terminal`.
     pub terminal_command: Arc<[String]>,
+    /// Configuration of the image that the file system stands on, as its registry has it: which layers and which
+    /// history are inherited.
+    pub base_config: Option<Arc<[u8]>>,
 }
 
 /// Something mounted over the root file system.
@@ -122,6 +125,7 @@ impl Container {
             last_exec: None,
             default_args_by_hand: false,
             terminal_command: Arc::new([]),
+            base_config: None,
         }
     }
 
@@ -140,6 +144,7 @@ impl Container {
         next.rootfs = Some(Directory::whole(Tree::image(reference, &next.platform), next.platform.clone()));
         next.config = self.config.merged_with_image(image.config);
         next.image_ref = Some(reference.into());
+        next.base_config = Some(image.json);
         next.last_exec = None;
         next.default_args_by_hand = false;
         next
@@ -155,6 +160,7 @@ impl Container {
     pub fn with_rootfs(&self, directory: &Directory) -> Self {
         let mut next = self.changed();
         next.rootfs = Some(Directory { platform: self.platform.clone(), ..directory.rebased() });
+        next.base_config = None;
         next
     }
 

@@ -18,8 +18,18 @@ pub use treenail_init::{ARCHITECTURES as HELPER_ARCHITECTURES, Expect};
 /// (`mechanisms.md` 4). The helper removes variables of this prefix before the command starts.
 const CACHES_VARIABLE: &str = "TREENAIL_CACHES";
 
+/// Where commands get their helper from.
+#[derive(Clone, Debug, Default)]
+pub enum Helper {
+    /// From the session, as a secret: its bytes are not in the cache key, its id is.
+    #[default]
+    Secret,
+    /// A directory with one file for each architecture, named as OCI names those: its bytes are in the cache key.
+    Directory(Directory),
+}
+
 /// How a command runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct ExecOptions {
     /// Arguments; empty takes the default arguments.
     pub args: Vec<String>,
@@ -37,6 +47,8 @@ pub struct ExecOptions {
     pub expect: Expect,
     /// Run the command as process 1.
     pub no_init: bool,
+    /// Where its helper comes from.
+    pub helper: Helper,
 }
 
 impl Default for ExecOptions {
@@ -50,6 +62,7 @@ impl Default for ExecOptions {
             redirect_stderr: String::new(),
             expect: Expect::Success,
             no_init: false,
+            helper: Helper::Secret,
         }
     }
 }
@@ -126,7 +139,7 @@ impl Container {
 
         let output_mount = exec.mounts.len();
         exec.mounts.push(llb::Mount::bind(init::OUTPUT_DIR, None::<llb::Output>));
-        exec.mounts.push(self.helper_mount());
+        exec.mounts.push(self.helper_mount(&options.helper)?);
         if !options.stdin.is_empty() {
             exec.mounts.push(stdin_mount(&options.stdin));
         }
@@ -201,10 +214,20 @@ impl Container {
         self.config.env.get(name).is_some() || self.secret_variables.iter().any(|(known, _)| **known == *name)
     }
 
-    fn helper_mount(&self) -> llb::Mount {
-        let mut secret = llb::Secret::new(init::secret_id(&self.platform.architecture));
-        secret.mode = init::HELPER_MODE;
-        llb::Mount::new(init::HELPER_PATH, secret)
+    fn helper_mount(&self, helper: &Helper) -> Result<llb::Mount, Invalid> {
+        let architecture = &self.platform.architecture;
+        match helper {
+            Helper::Secret => {
+                let mut secret = llb::Secret::new(init::secret_id(architecture));
+                secret.mode = init::HELPER_MODE;
+                Ok(llb::Mount::new(init::HELPER_PATH, secret))
+            }
+            Helper::Directory(directory) => {
+                let path = directory.inside(architecture);
+                let bind = llb::Bind { access: llb::Access::Read, ..bind(&directory.tree, &path)? };
+                Ok(llb::Mount::new(init::HELPER_PATH, bind))
+            }
+        }
     }
 
     /// Environment of a command: the configuration's, a search path if it has none, and what is in the key for

@@ -169,6 +169,7 @@ impl Container {
         let mut next = self.changed();
         next.rootfs = Some(Directory::whole(tree, self.platform.clone()));
         next.config = config;
+        next.base_config = None;
         next.last_exec = None;
         next.default_args_by_hand = false;
         next

@@ -11,11 +11,13 @@ mod config;
 mod container;
 mod directory;
 mod dockerfile;
+mod download;
 mod envfile;
 mod error_value;
 mod exec;
 pub mod expand;
 mod file;
+mod git;
 mod image;
 mod inline;
 mod json_value;
@@ -28,20 +30,25 @@ mod secret;
 mod tree;
 mod value;
 
-pub use address::{Address, SecretAddress};
+pub use address::{Address, GitAddress, SecretAddress};
 pub use archive::{Archive, BlobSpan, FoundImage, InvalidArchive, Need, Step, TarWalk};
 pub use cache::{CacheVolume, Sharing};
 pub use config::{DEFAULT_PATH, Environment, ImageConfig, InvalidImageConfig, ParsedImage, parse_image};
 pub use container::{Container, ExposedPort, Located, Mount, MountKind, SecretUse};
 pub use directory::{CopyFilter, Directory};
-pub use envfile::{
 pub use dockerfile::DockerfileBuild;
+pub use download::Download;
+pub use envfile::{
     ClientEnvironment, ENVFILE_BYTE_LIMIT, ENVFILE_DEPTH_LIMIT, ENVFILE_REFERENCE_LIMIT, ENVFILE_TEXT_LIMIT,
     EnvFile, EnvFileError,
 };
 pub use error_value::{ErrorValue, ReportedError};
-pub use exec::{ExecOptions, ExecOutput, Expect, HELPER_ARCHITECTURES};
+pub use exec::{ExecOptions, ExecOutput, Expect, HELPER_ARCHITECTURES, Helper};
 pub use file::File;
+pub use git::{
+    Checkout, GitAuth, GitFragment, GitLogin, GitRef, GitRefs, GitRepository, GitScheme, GitUrl, NamedCommit,
+    ParsedGitUrl, commit as git_commit,
+};
 pub use image::{Compression, Image, ImageFormat, MediaTypes, PushTarget, registry_host};
 pub use inline::{INLINE_LIMIT, INLINE_PATH, InlineImage, LayerImage, archive_frame, sha256};
 pub use json_value::{JSON_DEPTH, JSON_LIMIT, JsonValue};

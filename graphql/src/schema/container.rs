@@ -479,7 +479,7 @@ fn running() -> Vec<Binding> {
     ]
 }
 
-async fn with_exec(this: Arc<Container>, args: WithExec, _: Call) -> Outcome {
+async fn with_exec(this: Arc<Container>, args: WithExec, call: Call) -> Outcome {
     if args.nesting {
         return Err(Cause::unsupported(
             "Container.withExec(experimentalPrivilegedNesting:)",
@@ -521,6 +521,7 @@ async fn with_exec(this: Arc<Container>, args: WithExec, _: Call) -> Outcome {
         redirect_stderr: path(args.redirect_stderr).map_err(Cause::invalid)?,
         expect: args.expect,
         no_init: args.no_init,
+        helper: call.engine.host().helper(),
     };
     edited(this.with_exec(&options))
 }

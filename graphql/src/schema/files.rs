@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use treenail_engine::{Cause, Engine, Entry};
-use treenail_model::{CopyFilter, Directory, File, FileType, INLINE_LIMIT, Stat, Tree, Value, paths};
+use treenail_model::{CopyFilter, Directory, File, FileType, Stat, Tree, Value, paths};
 
 use crate::binding::{Outcome, member};
 
@@ -116,7 +116,7 @@ pub(super) fn with_new_file(
     owner: Option<treenail_model::Owner>,
 ) -> Directory {
     let contents = contents.as_ref();
-    if contents.len() <= INLINE_LIMIT {
+    if contents.len() <= engine.host().inline_limit() {
         return directory.with_new_file(path, contents, permissions, owner);
     }
     let mode = if permissions == 0 { 0o644 } else { permissions };

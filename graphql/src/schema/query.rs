@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use treenail_call::{Argument, CallId, Literal, NewCall, accessor, hash_strings};
 use treenail_engine::{Cause, Resolved, SecretValue};
-use treenail_model::{
-    CacheVolume, Container, Directory, File, INLINE_LIMIT, Object, Platform, Secret, Tree, Value,
-};
+use treenail_model::{CacheVolume, Container, Directory, File, Object, Platform, Secret, Tree, Value};
 
 use super::container::{IntoResolved, mode, per_call, result_type};
 use super::files;
@@ -42,7 +40,7 @@ pub(super) fn bindings() -> Vec<Binding> {
         field("file", |_: Root, a: NewFile, call: Call| async move {
             let platform = call.engine.default_platform();
             let (name, permissions) = (&a.name, mode(a.permissions)?);
-            if a.contents.len() > INLINE_LIMIT && !name.contains('/') {
+            if a.contents.len() > call.engine.host().inline_limit() && !name.contains('/') {
                 return Ok(files::new_file(&call.engine, name, &a.contents, permissions).into());
             }
             Ok(File::new(name, &a.contents, permissions, platform).into())
