@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -34,8 +35,6 @@ const ADDRESS: &str = "the standard streams";
 pub struct Defaults {
     /// Caches to consult. The daemon leaves it to frontends to hand these on.
     pub cache_imports: Vec<CacheOptions>,
-    /// Run everything anew.
-    pub ignore_cache: bool,
 }
 
 /// A stretch of a file that is shown with an error or a warning.
@@ -80,6 +79,7 @@ pub struct StdioBridge {
     gateway: Gateway,
     capabilities: Capabilities,
     defaults: Defaults,
+    ignore_cache: AtomicBool,
     events: broadcast::Sender<StatusEvent>,
 }
 
@@ -89,7 +89,8 @@ impl StdioBridge {
     /// # Errors
     /// [`Error::Connect`] when they are no pipes to a daemon.
     pub async fn open(defaults: Defaults) -> Result<Self, Error> {
-        let fail = |error: io::Error| Error::Connect { address: ADDRESS.to_owned(), reason: error.to_string() };
+        let fail =
+            |error: io::Error| Error::Connect { address: ADDRESS.to_owned(), reason: error.to_string() };
         // Pipes, not tokio's standard streams: those read on a thread that would delay the end of the process.
         let input = io::stdin().as_fd().try_clone_to_owned().map_err(fail)?;
         let output = io::stdout().as_fd().try_clone_to_owned().map_err(fail)?;
@@ -138,7 +139,8 @@ impl StdioBridge {
             version: String::new(),
             workers: workers.collect(),
         };
-        Ok(Self { gateway, capabilities, defaults, events: broadcast::channel(1).0 })
+        let events = broadcast::channel(1).0;
+        Ok(Self { gateway, capabilities, defaults, ignore_cache: AtomicBool::new(false), events })
     }
 
     /// The same, with a platform as the daemon's first: what is built without naming one is for it.
@@ -149,6 +151,11 @@ impl StdioBridge {
         }
         self.capabilities.workers[0].platforms.insert(0, platform);
         self
+    }
+
+    /// From now on everything runs anew, whatever the daemon remembers.
+    pub fn ignore_cache(&self) {
+        self.ignore_cache.store(true, Ordering::Relaxed);
     }
 
     /// Ends the build with a result. A reference with an empty id stands for a tree without content.
@@ -205,7 +212,8 @@ impl Bridge for StdioBridge {
 
     async fn solve(&self, mut request: SolveRequest) -> Result<Solved, Error> {
         request.cache_imports.extend(self.defaults.cache_imports.iter().cloned());
-        if let Some(definition) = request.definition.as_mut().filter(|_| self.defaults.ignore_cache) {
+        let ignored = self.ignore_cache.load(Ordering::Relaxed);
+        if let Some(definition) = request.definition.as_mut().filter(|_| ignored) {
             for metadata in definition.metadata.values_mut() {
                 metadata.ignore_cache = true;
             }

@@ -62,23 +62,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Options of `cargo xtask image`.
-#[derive(clap::Args)]
-pub(crate) struct ImageArguments {
-    /// Which image.
-    #[arg(value_parser = clap::builder::PossibleValuesParser::new(recipe::NAMES))]
-    name: String,
-    /// `host:port` that `cargo xtask daemon` printed.
-    #[arg(long)]
-    registry: String,
-}
-
-pub(crate) fn make_image(arguments: &ImageArguments) -> Result<()> {
-    let kit = Kit::open(crate::say())?;
-    println!("{}", recipe::ensure(&kit, &arguments.registry, &arguments.name)?);
-    Ok(())
-}
-
 /// Interrupts are watched from the first moment, so that none is lost or ends us out of order.
 struct Interrupts {
     runtime: tokio::runtime::Runtime,

@@ -5,6 +5,7 @@ mod bench;
 mod daemon;
 mod demo;
 mod history;
+mod image;
 mod sdk;
 mod steps;
 mod test;
@@ -31,8 +32,8 @@ enum Task {
     Test(test::Arguments),
     /// A stock buildkitd in the foreground, with a registry that stands in for Docker Hub.
     Daemon(daemon::Arguments),
-    /// Make an image of the kit in the registry of a running `cargo xtask daemon`.
-    Image(daemon::ImageArguments),
+    /// Make the image of the `# syntax=` frontend, or one of the kit for a running `cargo xtask daemon`.
+    Image(image::Arguments),
     /// Measure treenail beside buildctl on the same daemon.
     Bench(bench::Arguments),
 }
@@ -42,7 +43,7 @@ fn main() -> ExitCode {
         Task::Demo(arguments) => demo::run(&arguments),
         Task::Test(arguments) => test::run(&arguments),
         Task::Daemon(arguments) => daemon::run(&arguments),
-        Task::Image(arguments) => daemon::make_image(&arguments),
+        Task::Image(arguments) => image::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
     };
     match result {

@@ -3,7 +3,7 @@
 //! **Invariant:** the same folders give the same digests: entries are sorted, owners numeric, and
 //! no time is later than [`LATEST_TIME`].
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -70,11 +70,11 @@ pub struct Image<'a> {
 }
 
 impl Image<'_> {
-    /// Pushes blobs, then the manifest under every tag.
+    /// Pushes blobs, then the manifest under every tag, and gives its digest.
     ///
     /// # Errors
     /// When the registry refuses.
-    pub fn push(&self, registry: &str) -> Result<()> {
+    pub fn push(&self, registry: &str) -> Result<String> {
         for layer in &self.layers {
             let mut file = File::open(&layer.path).context("cannot read a layer")?;
             upload::push_blob(registry, self.name, &layer.digest, upload::Body::File(&mut file))?;
@@ -83,21 +83,64 @@ impl Image<'_> {
         let (config_digest, _) = digest_of(&mut &config[..])?;
         let body = upload::Body::Bytes { media_type: "application/octet-stream", bytes: &config };
         upload::push_blob(registry, self.name, &config_digest, body)?;
+        let manifest = self.manifest(&config_digest, config.len()).to_string().into_bytes();
+        for tag in &self.tags {
+            upload::push_manifest(registry, self.name, tag, MANIFEST, &manifest)?;
+        }
+        Ok(digest_of(&mut &manifest[..])?.0)
+    }
+
+    /// Writes the image as an OCI layout, under its first tag, and gives the digest of its manifest.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    ///
+    /// # Source
+    /// OCI image specification, `image-layout.md`.
+    pub fn write_layout(&self, folder: &Path) -> Result<String> {
+        let blobs = folder.join("blobs/sha256");
+        fs::create_dir_all(&blobs).with_context(|| format!("cannot create folder: `{}`", blobs.display()))?;
+        let write = |path: &Path, bytes: &[u8]| {
+            fs::write(path, bytes).with_context(|| format!("cannot write: `{}`", path.display()))
+        };
+        let blob = |digest: &str| blobs.join(digest.trim_start_matches("sha256:"));
+        for layer in &self.layers {
+            fs::copy(&layer.path, blob(&layer.digest)).context("cannot copy a layer")?;
+        }
+        let config = self.configuration().to_string().into_bytes();
+        let (config_digest, _) = digest_of(&mut &config[..])?;
+        write(&blob(&config_digest), &config)?;
+        let manifest = self.manifest(&config_digest, config.len()).to_string().into_bytes();
+        let (digest, size) = digest_of(&mut &manifest[..])?;
+        write(&blob(&digest), &manifest)?;
+        let tag = self.tags.first().context("an image in a layout has a tag")?;
+        let index = json!({
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.index.v1+json",
+            "manifests": [{
+                "mediaType": MANIFEST,
+                "digest": digest,
+                "size": size,
+                "annotations": {"org.opencontainers.image.ref.name": tag},
+            }],
+        });
+        write(&folder.join("index.json"), index.to_string().as_bytes())?;
+        write(&folder.join("oci-layout"), br#"{"imageLayoutVersion":"1.0.0"}"#)?;
+        Ok(digest)
+    }
+
+    fn manifest(&self, config_digest: &str, config_size: usize) -> Value {
         let layers: Vec<Value> = self
             .layers
             .iter()
             .map(|layer| json!({"mediaType": LAYER, "digest": layer.digest, "size": layer.size}))
             .collect();
-        let manifest = json!({
+        json!({
             "schemaVersion": 2,
             "mediaType": MANIFEST,
-            "config": {"mediaType": CONFIG, "digest": config_digest, "size": config.len()},
+            "config": {"mediaType": CONFIG, "digest": config_digest, "size": config_size},
             "layers": layers,
-        });
-        for tag in &self.tags {
-            upload::push_manifest(registry, self.name, tag, MANIFEST, manifest.to_string().as_bytes())?;
-        }
-        Ok(())
+        })
     }
 
     fn configuration(&self) -> Value {
@@ -144,7 +187,6 @@ fn digest_of(reader: &mut impl Read) -> Result<(String, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
     use std::os::unix::fs::symlink;
 
     #[test]

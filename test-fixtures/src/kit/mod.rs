@@ -5,8 +5,10 @@
 //! | [`host`] | what the machine must have: Debian packages, by apt as root |
 //! | [`buildkit`] | `buildkitd` and `buildctl` of the pinned Go module |
 //! | [`buildx`] | Docker's build client, for tests of what people run |
+//! | [`frontend`] | the image of our `# syntax=` frontend |
 //! | [`registry`] | a loopback registry on kept storage |
 //! | [`image`], [`recipe`] | images, each on first request |
+//! | [`sdks`] | where the programs of the published SDKs are |
 //! | [`buildkitd`] | private daemons that leave nothing behind |
 //!
 //! **Invariant:** each step is skipped when its result is in place, and two processes may run any
@@ -15,11 +17,13 @@
 pub mod buildkit;
 pub mod buildkitd;
 pub mod buildx;
+pub mod frontend;
 pub mod host;
 pub mod image;
 mod keeper;
 pub mod recipe;
 pub mod registry;
+pub mod sdks;
 mod upload;
 
 use std::fs::{self, File};

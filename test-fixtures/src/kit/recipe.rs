@@ -83,23 +83,24 @@ fn find(name: &str) -> Result<Recipe> {
 }
 
 /// A folder for one image, removed when the image is pushed.
-struct Work {
+#[derive(Debug)]
+pub(super) struct Work {
     folder: PathBuf,
 }
 
 impl Work {
-    fn new(kit: &Kit) -> Result<Self> {
+    pub(super) fn new(kit: &Kit) -> Result<Self> {
         Ok(Self { folder: kit.scratch("image-")? })
     }
 
     /// An empty tree to fill.
-    fn tree(&self, name: &str) -> Result<PathBuf> {
+    pub(super) fn tree(&self, name: &str) -> Result<PathBuf> {
         let tree = self.folder.join(name);
         fs::create_dir_all(&tree).with_context(|| format!("cannot create folder: `{}`", tree.display()))?;
         Ok(tree)
     }
 
-    fn pack(&self, tree: &Path, name: &str, arguments: &[String]) -> Result<image::Layer> {
+    pub(super) fn pack(&self, tree: &Path, name: &str, arguments: &[String]) -> Result<image::Layer> {
         image::Layer::pack(tree, &self.folder.join(format!("{name}.tar")), arguments)
     }
 }
@@ -117,7 +118,7 @@ fn write(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).with_context(|| format!("cannot write: `{}`", path.display()))
 }
 
-fn set_mode(path: &Path, mode: u32) -> Result<()> {
+pub(super) fn set_mode(path: &Path, mode: u32) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
     fs::set_permissions(path, fs::Permissions::from_mode(mode))
         .with_context(|| format!("cannot set the mode of: `{}`", path.display()))
