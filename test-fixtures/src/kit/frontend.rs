@@ -49,15 +49,15 @@ pub fn make(kit: &Kit, build: Build) -> Result<FrontendImage> {
         bail!("the frontend's image is made on x86_64 only: its helper is built for no other architecture");
     }
     let target = "x86_64-unknown-linux-musl";
-    let profile = if build == Build::Release { "release" } else { "dev" };
+    let profile = if build == Build::Release { "release" } else { "quick" };
     let program = cargo(target, "treenail-frontend", profile)?;
     let helper = cargo(target, "treenail-init", "helper")?;
 
     let work = Work::new(kit)?;
     let tree = work.tree("frontend")?;
-    place(&program, &tree.join(PROGRAM), build)?;
+    place(&program, &tree.join(PROGRAM))?;
     fs::create_dir_all(tree.join(HELPERS)).context("cannot create the folder of the helpers")?;
-    place(&helper, &tree.join(HELPERS).join("amd64"), Build::Release)?;
+    place(&helper, &tree.join(HELPERS).join("amd64"))?;
     let layer = work.pack(&tree, "frontend", &["--owner=0".to_owned(), "--group=0".to_owned()])?;
     Ok(FrontendImage { layer, _work: work })
 }
@@ -112,19 +112,11 @@ fn cargo(target: &str, package: &str, profile: &str) -> Result<PathBuf> {
     .with_context(|| {
         format!("cannot build `{package}` for {target}: `rustup target add {target}` may be missing")
     })?;
-    let built = if profile == "dev" { "debug" } else { profile };
-    Ok(folder.join(target).join(built).join(package))
+    Ok(folder.join(target).join(profile).join(package))
 }
 
-/// Puts a program into the image. Symbols of a development build would be most of its bytes.
-fn place(program: &Path, into: &Path, build: Build) -> Result<()> {
-    match (build, host::find("strip")) {
-        (Build::Development, Some(strip)) => {
-            host::run(Command::new(strip).arg("-o").arg(into).arg(program)).context("cannot strip")?;
-        }
-        _ => {
-            fs::copy(program, into).with_context(|| format!("cannot copy: `{}`", program.display()))?;
-        }
-    }
+/// Puts a program into the image.
+fn place(program: &Path, into: &Path) -> Result<()> {
+    fs::copy(program, into).with_context(|| format!("cannot copy: `{}`", program.display()))?;
     set_mode(into, 0o555)
 }
