@@ -24,6 +24,8 @@ pub const REGISTRY: &str = "TREENAIL_TEST_REGISTRY";
 pub const BUILDCTL: &str = "TREENAIL_TEST_BUILDCTL";
 /// Path of `buildx`.
 pub const BUILDX: &str = "TREENAIL_TEST_BUILDX";
+/// Folder with the image of our `# syntax=` frontend, as an OCI layout.
+pub const FRONTEND: &str = "TREENAIL_TEST_FRONTEND";
 /// The daemon's log file, where it is known.
 pub const LOG: &str = "TREENAIL_TEST_LOG";
 /// Path of a Python with the published SDK.

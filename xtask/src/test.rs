@@ -16,7 +16,7 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use treenail_test_fixtures::kit::buildkitd::{Daemon, Options};
 use treenail_test_fixtures::kit::registry::Registry;
-use treenail_test_fixtures::kit::{Kit, buildkit, buildx, host, recipe};
+use treenail_test_fixtures::kit::{Kit, buildkit, buildx, frontend, host, recipe};
 use treenail_test_fixtures::shared;
 
 use crate::sdk;
@@ -80,6 +80,7 @@ fn prepare(report: &mut Report, sdk: bool) -> Option<(Kit, Option<PathBuf>)> {
         host::ensure(&kit, host::MUSL)?;
         buildkit::download(&kit)?;
         buildx::ensure(&kit)?;
+        frontend::make(&kit, frontend::Build::Development)?.write_layout(&kit.root().join("frontend"))?;
         let registry = Registry::start(&kit)?;
         recipe::ensure(&kit, registry.address(), "alpine")?;
         let python = sdk.then(|| sdk::python(&kit)).transpose()?;
@@ -162,6 +163,7 @@ impl Ground {
             .env(shared::REGISTRY, self.registry.address())
             .env(shared::BUILDCTL, kit.buildctl())
             .env(shared::BUILDX, buildx::path(kit))
+            .env(shared::FRONTEND, kit.root().join("frontend"))
             .env(shared::LOG, self.daemon.log())
             .env(shared::SKIPS, skips)
             .env(shared::REQUIRE, "1");
