@@ -14,6 +14,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::kit::buildkitd::{Daemon, Options};
 use crate::kit::registry::Registry;
+use crate::kit::sdks::Sdks;
 use crate::kit::{Kit, buildx, recipe, silent};
 
 /// Address of the daemon of this run, or `none`.
@@ -30,6 +31,8 @@ pub const FRONTEND: &str = "TREENAIL_TEST_FRONTEND";
 pub const LOG: &str = "TREENAIL_TEST_LOG";
 /// Path of a Python with the published SDK.
 pub const PYTHON: &str = "TREENAIL_TEST_PYTHON";
+/// Folder of the programs of the published SDKs, see [`Sdks`].
+pub const SDKS: &str = "TREENAIL_TEST_SDKS";
 /// File that collects one line per skipped test.
 pub const SKIPS: &str = "TREENAIL_TEST_SKIPS";
 /// Set where a skip is a failure.
@@ -130,6 +133,19 @@ pub fn python() -> Option<PathBuf> {
         skip(&format!("a Python with the SDK is not named by {PYTHON}; `cargo xtask test` does that"));
     }
     path
+}
+
+/// The programs of the published SDKs, or nothing after the reason was printed and counted.
+///
+/// # Panics
+/// When there are none although they were promised.
+#[must_use]
+pub fn sdks() -> Option<Sdks> {
+    let path = std::env::var_os(SDKS).map(PathBuf::from).filter(|path| path.is_dir());
+    if path.is_none() {
+        skip(&format!("the SDKs' programs are not named by {SDKS}; `cargo xtask test` does that"));
+    }
+    path.map(Sdks::at)
 }
 
 fn find_or_start() -> Result<TestDaemon> {
