@@ -16,6 +16,7 @@ mod peer;
 mod process;
 mod report;
 mod session;
+mod syntax;
 
 use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
@@ -147,7 +148,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 
 /// All cases, in the order of the table. The peak of memory is known last.
 fn cases() -> impl Iterator<Item = &'static Case> {
-    execs::ALL.iter().chain(files::ALL).chain(calls::ALL).chain(process::ALL)
+    execs::ALL.iter().chain(files::ALL).chain(calls::ALL).chain(syntax::ALL).chain(process::ALL)
 }
 
 fn prepare(arguments: &Arguments) -> Result<Bench> {
