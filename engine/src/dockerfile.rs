@@ -59,7 +59,8 @@ impl Engine {
             Err(other) => return Err(other.into()),
         };
         let (definition, config) = single(solved, build)?;
-        let image = parse_image(&config).map_err(|error| Cause::Bug(format!("a built image has an {error}")))?;
+        let image =
+            parse_image(&config).map_err(|error| Cause::Bug(format!("a built image has an {error}")))?;
         let tree = self.built_tree(&definition, build)?;
         Ok(build.container(tree, image, &self.default_platform()))
     }
@@ -83,7 +84,8 @@ impl Engine {
             Some(pb::op::Op::Exec(exec)) => restrict(exec, build, &mut missing),
             _ => false,
         });
-        let output = output.map_err(|error| Cause::Bug(format!("buildkitd answered a build oddly: {error}")))?;
+        let output =
+            output.map_err(|error| Cause::Bug(format!("buildkitd answered a build oddly: {error}")))?;
         Ok(match missing {
             Some(name) => Tree::poisoned(format!("secret not found: {name}")),
             None => Tree::of(output),
@@ -95,7 +97,8 @@ impl Engine {
     /// Turns a failed command that is not ours into what its caller is told. Nothing of ours ran inside of it, so what it
     /// wrote is known from the daemon's progress alone.
     pub(crate) async fn explain_foreign(&self, failure: &ExecFailure, exec: &pb::ExecOp) -> Cause {
-        let mounted = exec.mounts.iter().filter_map(|mount| mount.secret_opt.as_ref()).map(|secret| &secret.id);
+        let mounted =
+            exec.mounts.iter().filter_map(|mount| mount.secret_opt.as_ref()).map(|secret| &secret.id);
         let mut secrets = Vec::new();
         for id in mounted.chain(exec.secretenv.iter().map(|secret| &secret.id)) {
             secrets.extend(self.plaintext_by_name(id).await.map(|value| value.to_vec()));

@@ -95,7 +95,8 @@ impl Records {
                 if error.is_empty() {
                     return false;
                 }
-                let written = written.map(|[stdout, stderr]| Written { stdout: stdout.tail(), stderr: stderr.tail() });
+                let written =
+                    written.map(|[stdout, stderr]| Written { stdout: stdout.tail(), stderr: stderr.tail() });
                 let known = self.failed.iter().position(|(vertex, _)| *vertex == digest);
                 match known {
                     // The daemon tells an old failure again, and has not run anything for it.
@@ -156,7 +157,9 @@ mod tests {
     #[test]
     fn only_failed_commands_are_kept_and_only_their_end() {
         let mut records = Records::default();
-        for event in [log("a", 1, "out"), log("a", 2, "er"), log("b", 1, "fine"), log("a", 2, "ror"), ended("b", "")] {
+        for event in
+            [log("a", 1, "out"), log("a", 2, "er"), log("b", 1, "fine"), log("a", 2, "ror"), ended("b", "")]
+        {
             assert!(!records.take(event));
         }
         assert!(records.take(ended("a", "exit code: 1")));

@@ -2,12 +2,14 @@
 mod chains;
 mod commands;
 mod contract;
+mod dockerfile;
 mod examples;
 mod failing;
 mod host;
 mod hostile;
 mod images;
 mod large;
+mod logins;
 mod notation;
 mod offline;
 mod registry;

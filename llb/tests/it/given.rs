@@ -24,7 +24,11 @@ fn graph() -> Output {
     exec.options = OpOptions { ignore_cache: true, ..OpOptions::named("run") };
     let ran = exec.run().expect("a command");
     let copy = CopyAction::new(ran.output(1), "/a", "/b");
-    Output::file(Output::file(base, copy, OpOptions::default()), MkdirAction::new("/c", 0o755), OpOptions::default())
+    Output::file(
+        Output::file(base, copy, OpOptions::default()),
+        MkdirAction::new("/c", 0o755),
+        OpOptions::default(),
+    )
 }
 
 #[test]
@@ -40,7 +44,8 @@ fn a_definition_comes_back_as_it_was() {
 
 #[test]
 fn what_stands_on_it_meets_equal_operations_of_ours() {
-    let given = Output::from_definition(&marshal(&graph()).definition, |_| false).expect("sound").expect("a tree");
+    let given =
+        Output::from_definition(&marshal(&graph()).definition, |_| false).expect("sound").expect("a tree");
     let both = Output::merge([given, graph()], OpOptions::default()).expect("two trees");
     // The same vertices, once; then the merge and the end.
     assert_eq!(marshal(&both).definition.def.len(), marshal(&graph()).definition.def.len() + 1);
@@ -78,7 +83,8 @@ fn the_empty_definition_is_the_empty_tree_and_broken_ones_are_refused() {
         Output::from_definition(&pb::Definition { def, ..pb::Definition::default() }, |_| false)
     };
     assert!(read(vec![]).expect("nothing").is_none());
-    let dangling = pb::Op { inputs: vec![pb::Input { digest: "sha256:00".into(), index: 0 }], ..pb::Op::default() };
+    let dangling =
+        pb::Op { inputs: vec![pb::Input { digest: "sha256:00".into(), index: 0 }], ..pb::Op::default() };
     let text = |def| read(def).expect_err("broken").to_string();
     assert_eq!(text(vec![dangling.clone()]), "an edge of the definition leads nowhere: sha256:00");
     assert_eq!(text(vec![dangling.clone(), dangling]), "an edge of the definition leads nowhere: sha256:00");
@@ -86,6 +92,9 @@ fn the_empty_definition_is_the_empty_tree_and_broken_ones_are_refused() {
     let garbage = pb::Definition { def: vec![b"\xff"[..].into()], ..pb::Definition::default() };
     let refused = Output::from_definition(&garbage, |_| false).expect_err("broken");
     assert_eq!(refused.to_string(), "a vertex of the definition does not decode");
-    let index = pb::Op { inputs: vec![pb::Input { digest: Digest::of(b"").to_string(), index: -1 }], ..pb::Op::default() };
+    let index = pb::Op {
+        inputs: vec![pb::Input { digest: Digest::of(b"").to_string(), index: -1 }],
+        ..pb::Op::default()
+    };
     assert!(read(vec![pb::Op::default(), index]).is_err());
 }
