@@ -20,7 +20,7 @@ use treenail_graphql::{Api, Observer};
 use treenail_session::{ContentStores, Locals, Services, Session, SessionOptions, State};
 
 use crate::daemon::Found;
-use crate::host::{HostSecrets, Identity, LocalHost, Logins, connector};
+use crate::host::{HostSecrets, HostSockets, Identity, LocalHost, Logins, connector};
 
 /// How long requests that run may take to end once the client is gone.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
@@ -69,6 +69,7 @@ impl Opened {
         let locals = Locals::default();
         let logins = Logins::of_this_machine();
         let stores = ContentStores::default();
+        let sockets = Arc::new(HostSockets::default());
         let services = Services::default()
             .with_locals(locals.clone())
             .with_stores(stores.clone())
@@ -76,6 +77,7 @@ impl Opened {
             .with_credentials(logins.credentials());
         let presented = SessionOptions::new("treenail", identity.as_str());
         let id = presented.id.clone();
+            .with_sockets(sockets.clone())
         let job = OpenOptions { session_id: id.clone(), name: options.name, ..OpenOptions::default() };
         let (session, bridge) = tokio::join!(
             Session::start(connector(&connection), presented, services),
@@ -95,6 +97,7 @@ impl Opened {
             logins,
             connection,
             closed: options.closed_host,
+            sockets,
         };
         let engine = Engine::new(bridge.clone(), Arc::new(host), treenail_graphql::fields(), &id);
         let api = Api::new(engine).with_observer(options.observer);

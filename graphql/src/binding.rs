@@ -11,8 +11,8 @@ use futures::future::BoxFuture;
 use treenail_call::{CallId, Digest, Literal};
 use treenail_engine::{Cause, Engine, Request, Resolved, Rule};
 use treenail_model::{
-    Address, CacheVolume, Container, Directory, EnvFile, ErrorValue, ExposedPort, File, JsonValue, Object,
-    ReportedError, Secret, Stat,
+    Address, CacheVolume, Container, Directory, EnvFile, ErrorValue, ExposedPort, File, GitRef,
+    GitRepository, JsonValue, Object, ReportedError, Secret, Stat,
 };
 
 /// What a field function answers.
@@ -145,6 +145,8 @@ receiver!(Arc<JsonValue>, "JSONValue", Object::JsonValue(value) => value);
 receiver!(Arc<ReportedError>, "Error", Object::ReportedError(value) => value);
 receiver!(Arc<ErrorValue>, "ErrorValue", Object::ErrorValue(value) => value);
 receiver!(Arc<Address>, "Address", Object::Address(value) => value);
+receiver!(Arc<GitRepository>, "GitRepository", Object::GitRepository(value) => value);
+receiver!(Arc<GitRef>, "GitRef", Object::GitRef(value) => value);
 receiver!(EnvVariable, "EnvVariable", Object::EnvVariable(name, value) => Self(name, value));
 receiver!(Label, "Label", Object::Label(name, value) => Self(name, value));
 

@@ -12,7 +12,9 @@ mod envfile;
 mod error_value;
 mod file;
 mod files;
+mod git;
 mod host;
+mod http;
 mod image;
 mod json_value;
 mod query;
@@ -32,7 +34,9 @@ pub(crate) fn bindings() -> HashMap<(&'static str, &'static str), Binding> {
         envfile::bindings(),
         error_value::bindings(),
         file::bindings(),
+        git::bindings(),
         host::bindings(),
+        http::bindings(),
         image::bindings(),
         json_value::bindings(),
         query::bindings(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::Invalid;
+use crate::{GitFragment, Invalid, ParsedGitUrl};
 
 /// A text that names an image, a directory, a repository, a secret, …
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,56 @@ pub struct SecretAddress {
     pub uri: String,
     /// What its uses are cached by instead of its value.
     pub cache_key: Option<String>,
+}
+
+/// What names a git repository, and what of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GitAddress {
+    /// The repository's own address.
+    pub repository: Arc<str>,
+    /// What follows the `#`.
+    pub fragment: GitFragment,
+}
+
+impl GitAddress {
+    /// The repository alone.
+    ///
+    /// # Errors
+    /// It names a ref or a directory as well.
+    ///
+    /// # Source
+    /// `contract/sources.md` 9.
+    pub fn only_repository(&self) -> Result<(), Invalid> {
+        if !self.fragment.reference.is_empty() {
+            return Err(Invalid::new("git repository address cannot contain ref"));
+        }
+        if !self.fragment.subdir.is_empty() {
+            return Err(Invalid::new("git repository address cannot contain subdir"));
+        }
+        Ok(())
+    }
+
+    /// The ref alone.
+    ///
+    /// # Errors
+    /// It names a directory as well.
+    pub fn only_ref(&self) -> Result<(), Invalid> {
+        if !self.fragment.subdir.is_empty() {
+            return Err(Invalid::new("git ref address cannot contain subdir"));
+        }
+        Ok(())
+    }
+
+    /// Path of a file in it.
+    ///
+    /// # Errors
+    /// It names none.
+    pub fn file_path(&self) -> Result<&str, Invalid> {
+        match self.fragment.subdir.as_str() {
+            "" => Err(Invalid::new("no file path specified within git repository")),
+            path => Ok(path),
+        }
+    }
 }
 
 /// Schemes that make an address a git URL; a bare `host/owner/repo` is a path of the client.
@@ -44,6 +94,25 @@ impl Address {
     /// `contract/sources.md` 9.
     pub fn is_git(&self) -> bool {
         GIT_SCHEMES.iter().any(|scheme| self.value.starts_with(scheme)) || is_scp_style(&self.value)
+    }
+
+    /// The repository, and what of it, that it names when it is a git URL.
+    ///
+    /// # Errors
+    /// It is one, and cannot be read.
+    pub fn git(&self) -> Result<Option<GitAddress>, Invalid> {
+        if !self.is_git() {
+            return Ok(None);
+        }
+        let parsed = ParsedGitUrl::parse(&self.value)?;
+        let (ParsedGitUrl::Known(url) | ParsedGitUrl::Bare { https: url, .. }) = parsed;
+        let repository = self.value.split('#').next().unwrap_or_default().into();
+        Ok(Some(GitAddress { repository, fragment: url.fragment }))
+    }
+
+    /// Path and ref of a repository on the client: `path#ref`.
+    pub fn host_repository(&self) -> (&str, &str) {
+        self.host_path().split_once('#').unwrap_or((self.host_path(), ""))
     }
 
     /// The path of the client that it names when it is no git URL.
@@ -110,7 +179,7 @@ fn is_scp_style(text: &str) -> bool {
 }
 
 /// Undoes the escapes of a query parameter: `+` and `%XX`. What is no escape stays as it is.
-fn decoded(text: &str) -> String {
+pub(crate) fn decoded(text: &str) -> String {
     let bytes = text.as_bytes();
     let digit = |at: usize| bytes.get(at).and_then(|byte| char::from(*byte).to_digit(16));
     let mut out = Vec::with_capacity(bytes.len());
@@ -162,6 +231,24 @@ mod tests {
         }
         assert_eq!(address("file:///srv/x").host_path(), "/srv/x");
         assert_eq!(address("a/b").host_path(), "a/b");
+    }
+
+    #[test]
+    fn git_urls_say_what_they_name() {
+        let git = |text: &str| address(text).git().expect("readable").expect("a git URL");
+        let whole = git("https://h/o/r");
+        assert_eq!(&*whole.repository, "https://h/o/r");
+        assert!(whole.only_repository().is_ok() && whole.only_ref().is_ok() && whole.file_path().is_err());
+        let part = git("git@h:o/r.git#v1:a/../b");
+        assert_eq!(&*part.repository, "git@h:o/r.git");
+        assert_eq!(part.only_repository().unwrap_err().0, "git repository address cannot contain ref");
+        assert_eq!(part.only_ref().unwrap_err().0, "git ref address cannot contain subdir");
+        assert_eq!(part.file_path(), Ok("b"));
+        let subdir = git("https://h/o/r#:a").only_repository().unwrap_err().0;
+        assert_eq!(subdir, "git repository address cannot contain subdir");
+        assert!(address("https://-h/r").git().is_err());
+        assert_eq!(address("./a#b").git(), Ok(None));
+        assert_eq!(address("file:///a#b").host_repository(), ("/a", "b"));
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    Address, CacheVolume, Container, Directory, EnvFile, ErrorValue, ExposedPort, File, JsonValue,
-    ReportedError, Secret,
+    Address, CacheVolume, Container, Directory, EnvFile, ErrorValue, ExposedPort, File, GitRef,
+    GitRepository, JsonValue, ReportedError, Secret,
 };
 
 /// What a call answers. Cheap to clone.
@@ -78,6 +78,10 @@ pub enum Object {
     ErrorValue(Arc<ErrorValue>),
     /// A text that names something elsewhere.
     Address(Arc<Address>),
+    /// A git repository.
+    GitRepository(Arc<GitRepository>),
+    /// A commit of a git repository.
+    GitRef(Arc<GitRef>),
 }
 
 impl Object {
@@ -100,6 +104,8 @@ impl Object {
             Self::ReportedError(_) => "Error",
             Self::ErrorValue(_) => "ErrorValue",
             Self::Address(_) => "Address",
+            Self::GitRepository(_) => "GitRepository",
+            Self::GitRef(_) => "GitRef",
         }
     }
 }
@@ -123,6 +129,7 @@ into_value! {
     Container => Container, Directory => Directory, File => File, Secret => Secret, CacheVolume => CacheVolume,
     ExposedPort => Port, Stat => Stat, EnvFile => EnvFile, JsonValue => JsonValue,
     ReportedError => ReportedError, ErrorValue => ErrorValue, Address => Address,
+    GitRepository => GitRepository, GitRef => GitRef,
 }
 
 impl From<Object> for Value {

@@ -21,7 +21,7 @@ mod daemon {
 
     /// Cases on fields that this release answers with `UNSUPPORTED`. A case that is answered all the same fails
     /// the test: then it belongs to the others.
-    const UNSUPPORTED_FAMILIES: &[&str] = &["svc-", "git-", "cs-"];
+    const UNSUPPORTED_FAMILIES: &[&str] = &["svc-", "cs-"];
 
     /// Single cases of other families on such fields.
     const UNSUPPORTED: &[&str] = &["dir-digest", "dir-empty", "file-digest"];

@@ -28,6 +28,11 @@ pub(super) fn bindings() -> Vec<Binding> {
     ]
 }
 
+/// Once a client.
+pub(super) fn per_client(_: &CallId) -> Rule {
+    Rule::PerClient
+}
+
 /// Once a client, unless the call asks for a new look each time.
 pub(super) fn unless_no_cache(call: &CallId) -> Rule {
     match call.arg("noCache") {

@@ -1,6 +1,7 @@
 //! Tests of the crate from outside.
 
 mod fake_session;
+mod fetching;
 mod hostile;
 mod laziness;
 mod listener;
