@@ -151,9 +151,9 @@ pub(crate) struct Run {
 /// `session`.
 #[derive(Args, Debug)]
 pub(crate) struct Session {
-    /// Who starts the session; accepted, without effect.
+    /// Who starts the session; the name of the SDK is part of its name in the daemon's history.
     #[arg(long, value_name = "KEY:VALUE")]
-    label: Vec<String>,
+    pub(crate) label: Vec<String>,
     /// Version of the client.
     #[arg(long, value_name = "VERSION")]
     pub(crate) version: Option<String>,

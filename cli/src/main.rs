@@ -13,6 +13,7 @@ mod host;
 mod joined;
 mod json;
 mod listen;
+mod name;
 mod opened;
 mod query;
 mod run;

@@ -14,6 +14,7 @@ use crate::context::Context;
 use crate::failure::{ERROR, Failure, INTERRUPTED, Outcome};
 use crate::joined::Joined;
 use crate::json;
+use crate::name;
 use crate::signals::Signals;
 use crate::ui::{Ending, Ui};
 
@@ -30,7 +31,7 @@ pub(crate) async fn run(context: Context, args: args::Query) -> Outcome {
 
     let mut signals = Signals::take().context("cannot take signals")?;
     let mut ui = Ui::new(mode, &context.global);
-    let opened = context.open("treenail query", false, &ui).await?;
+    let opened = context.open(&name::of_document(args.doc.as_deref()), false, &ui).await?;
     ui.start(&opened);
     let answering = async {
         match prepare(opened.api().schema().clone(), &request) {

@@ -18,6 +18,7 @@ use crate::args;
 use crate::context::Context;
 use crate::failure::{Failure, INTERRUPTED, Outcome};
 use crate::joined::Joined;
+use crate::name;
 use crate::opened::Door;
 use crate::signals::{Signals, Stop};
 use crate::ui::{Ending, Mode, Printer, Stream, Ui};
@@ -38,8 +39,9 @@ pub(crate) async fn run(context: Context, args: args::Run) -> Outcome {
     }
 
     let mut ui = Ui::new(mode, &context.global);
+    let name = name::of_program(&args.command);
     let mut opened = tokio::select! {
-        opened = context.open("treenail run", false, &ui) => opened?,
+        opened = context.open(&name, false, &ui) => opened?,
         _ = signals.next() => return Err(Failure::told(INTERRUPTED)),
     };
     let door = opened.listen("127.0.0.1:0", None).await.context("cannot listen on 127.0.0.1")?;

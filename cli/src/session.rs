@@ -11,6 +11,7 @@ use crate::args;
 use crate::context::Context;
 use crate::failure::{ERROR, Failure, Outcome};
 use crate::joined::Joined;
+use crate::name;
 use crate::signals::{self, Signals};
 use crate::ui::Ui;
 
@@ -30,7 +31,7 @@ pub(crate) async fn run(context: Context, args: args::Session) -> Outcome {
 
     let mut ui = Ui::new(mode, &context.global);
     let opening = async {
-        let mut opened = context.open("treenail session", false, &ui).await?;
+        let mut opened = context.open(&name::of_sdk(&args.label, &context.workdir), false, &ui).await?;
         let door = opened.listen("127.0.0.1:0", None).await.context("cannot listen on 127.0.0.1")?;
         Ok::<_, Failure>((opened, door))
     };

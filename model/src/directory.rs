@@ -157,6 +157,23 @@ impl Directory {
         self.replaced(tree)
     }
 
+    /// The directory as what a Dockerfile copies from, without what patterns exclude. The second value says that the client's
+    /// machine is read for it, once more where there are patterns.
+    pub fn build_context(&self, exclude: Vec<String>) -> (Self, bool) {
+        let source = (&*self.path == "/").then(|| self.tree.host_source(&exclude)).flatten();
+        match source {
+            Some(tree) => (Self::whole(tree, self.platform.clone()), true),
+            None => {
+                let filter = CopyFilter { exclude, ..CopyFilter::default() };
+                (
+                    Self::whole(Tree::scratch(), self.platform.clone())
+                        .with_directory("/", self, &filter, None),
+                    false,
+                )
+            }
+        }
+    }
+
     /// Entries of `other` that are new or changed against this directory.
     #[must_use]
     pub fn diff(&self, other: &Self) -> Self {

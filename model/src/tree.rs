@@ -27,6 +27,21 @@ pub struct Tree {
     commands: u32,
     /// The tree before the first of them.
     base: Option<llb::Output>,
+    /// The directory of the client's machine that it is, as long as nothing was done to it.
+    host: Option<Arc<HostSource>>,
+}
+
+/// A directory of the client's machine, as it was asked for.
+#[derive(Clone, Debug)]
+struct HostSource {
+    local: llb::Local,
+    is_filtered: bool,
+}
+
+impl HostSource {
+    fn output(&self) -> llb::Output {
+        self.local.clone().output(llb::OpOptions::named(format!("host directory {}", self.local.name)))
+    }
 }
 
 fn llb_owner(owner: Option<Owner>) -> Option<llb::Owner> {
@@ -105,15 +120,29 @@ impl Tree {
             // A pattern that matches nothing: the only attribute that makes a daemon sync again.
             local.exclude.push(format!("!.treenail-{nonce}"));
         }
-        let source = local.output(llb::OpOptions::named(format!("host directory {name}")));
-        let mut copy = llb::CopyAction::new(source, "/", "/");
+        let host = HostSource { local, is_filtered: !filter.is_empty() };
+        let mut copy = llb::CopyAction::new(host.output(), "/", "/");
         copy.dir_contents_only = true;
         copy.create_dest_path = true;
-        Self::of(Some(llb::Output::file(
-            None,
-            copy,
-            llb::OpOptions::named(format!("copy host directory {name}")),
-        )))
+        let options = llb::OpOptions::named(format!("copy host directory {name}"));
+        let output = llb::Output::file(None, copy, options);
+        Self { host: Some(Arc::new(host)), ..Self::of(Some(output)) }
+    }
+
+    /// A directory of the client's machine itself, without the copy and without what patterns exclude; nothing for
+    /// another tree, and for one whose own patterns these could contradict.
+    ///
+    /// The root of what was copied has another digest than that of what came from a client, so that only this one meets
+    /// what other clients' builds have left in the cache.
+    ///
+    /// # Source
+    /// BuildKit v0.32.2 `cache/contenthash/checksum.go`, `HandleChange` and `scanPath`.
+    pub(crate) fn host_source(&self, exclude: &[String]) -> Option<Self> {
+        let host = self.host.as_deref().filter(|host| exclude.is_empty() || !host.is_filtered)?;
+        let mut source = host.clone();
+        // What makes a daemon sync again stands last.
+        source.local.exclude.splice(0..0, exclude.iter().cloned());
+        Some(Self::of(Some(source.output())))
     }
 
     /// This tree after a command that has left `output` of it.
@@ -121,7 +150,7 @@ impl Tree {
         let base = if self.commands == 0 { self.output.clone() } else { self.base.clone() };
         let commands = self.commands + 1;
         if commands < LAYERS {
-            return Self { output, poison: None, commands, base };
+            return Self { output, commands, base, ..Self::default() };
         }
         // A daemon mounts the layers of an unbroken chain one by one even in a merge. The empty directory in between
         // breaks the chain, and what follows it is linked into one snapshot.
@@ -139,7 +168,7 @@ impl Tree {
         }
         let output = llb::Output::file(self.output.clone(), action, llb::OpOptions::named(name));
         let base = if self.commands == 0 { None } else { self.base.clone() };
-        Self { output: Some(output), poison: None, commands: self.commands, base }
+        Self { output: Some(output), commands: self.commands, base, ..Self::default() }
     }
 
     fn with_parent(&self, path: &str) -> Self {

@@ -157,7 +157,8 @@ mod daemon {
             .filter_map(|line| serde_json::from_str::<Value>(line).ok())
             .filter(|event| event["type"].as_u64().unwrap_or(0) == 0)
             .filter(|event| {
-                event["record"]["FrontendAttrs"]["build-arg:BUILDKIT_BUILD_NAME"] == "treenail session"
+                let name = &event["record"]["FrontendAttrs"]["build-arg:BUILDKIT_BUILD_NAME"];
+                name.as_str().is_some_and(|name| name.starts_with("treenail session"))
             })
             .filter_map(|event| event["record"]["Ref"].as_str().map(str::to_owned))
             .collect()

@@ -336,6 +336,91 @@ mod daemon {
     }
 
     #[test]
+    fn every_field_of_a_configuration_survives_archives_and_registries() {
+        let workdir = folder();
+        let Some((service, registry)) = service(workdir.path()) else { return };
+        let file = "FROM alpine:3.20\nENV A=1 B=\"x y\"\nLABEL l=v\nEXPOSE 80 53/udp\nVOLUME /data /more\nUSER 5:6\n\
+                    WORKDIR /w\nSTOPSIGNAL SIGINT\nHEALTHCHECK --interval=5s --retries=2 CMD true\n\
+                    SHELL [\"/bin/sh\", \"-ec\"]\nONBUILD RUN true\nENTRYPOINT [\"/bin/e\"]\nCMD [\"c\", \"d e\"]\n";
+        let source = format!("directory.withNewFile(path: \"Dockerfile\", contents: {})", json!(file));
+        let built = format!("{source}.dockerBuild.withAnnotation(name: \"a.b\", value: \"c\")");
+        let published_config = |chain: &str, values: &Values, types: &str| {
+            let publish =
+                format!("{chain}.publish(address: \"{registry}/images/config\", mediaTypes: {types})");
+            let reference = text(&service, &publish, values);
+            let (repository, digest) = published(&reference);
+            let manifest = manifest(registry, repository, digest);
+            let config: Value =
+                serde_json::from_slice(&blob(registry, repository, &manifest["config"])).expect("JSON");
+            (reference, manifest["annotations"].clone(), config["config"].clone())
+        };
+        let (reference, annotations, config) = published_config(&built, &Values::default(), "OCIMediaTypes");
+        assert_eq!(annotations, json!({"a.b": "c"}));
+        let fields = json!({
+            "User": "5:6", "WorkingDir": "/w", "Entrypoint": ["/bin/e"], "Cmd": ["c", "d e"], "Labels": {"l": "v"},
+            "ExposedPorts": {"53/udp": {}, "80/tcp": {}}, "Volumes": {"/data": {}, "/more": {}}, "StopSignal": "SIGINT",
+            "Healthcheck": {"Test": ["CMD-SHELL", "true"], "Interval": 5_000_000_000_u64, "Retries": 2},
+            "Shell": ["/bin/sh", "-ec"], "OnBuild": ["RUN true"],
+        });
+        for (name, expected) in fields.as_object().expect("fields") {
+            assert_eq!(&config[name], expected, "{name} of {config}");
+        }
+        let variables = config["Env"].as_array().expect("variables");
+        assert!(variables.contains(&json!("A=1")) && variables.contains(&json!("B=x y")), "{config}");
+
+        for types in ["OCIMediaTypes", "DockerMediaTypes"] {
+            let archive =
+                text(&service, &format!("{built}.asTarball(mediaTypes: {types}).id"), &Values::default());
+            let values = Values::default().with("archive", "File", archive);
+            let (again, _, imported) = published_config("container.import(source: $archive)", &values, types);
+            assert_eq!(imported, config, "an archive with {types}");
+            let pulled = format!("container.from(address: \"{again}\")");
+            assert_eq!(
+                published_config(&pulled, &Values::default(), types).2,
+                config,
+                "a registry with {types}"
+            );
+            // A later archive of what was pulled is the same image again.
+            let target = workdir.path().join("again.tar");
+            text(
+                &service,
+                &format!("{pulled}.export(path: \"again.tar\", mediaTypes: {types})"),
+                &Values::default(),
+            );
+            let written = std::fs::read(&target).expect("an archive");
+            let loaded: Value = serde_json::from_slice(&member(&written, "manifest.json")).expect("JSON");
+            let inside = member(&written, loaded[0]["Config"].as_str().expect("a path"));
+            let inside: Value = serde_json::from_slice(&inside).expect("JSON");
+            assert_eq!(inside["config"], config, "an exported archive with {types}");
+        }
+
+        // Another root keeps the configuration, and what it differs in is what was put into it.
+        let other = format!(
+            "container.from(address: \"{reference}\").withRootfs(directory: $root).{{user workdir rootfs{{entries}}}}"
+        );
+        let root = text(
+            &service,
+            r#"D.withNewFile(path: "sub/only", contents: "x").directory(path: "sub").id"#,
+            &Values::default(),
+        );
+        let values = Values::default().with("root", "Directory", root);
+        assert_eq!(
+            value(&service, &other, &values),
+            json!({"user": "5:6", "workdir": "/w", "rootfs": {"entries": ["only"]}})
+        );
+        let before = text(&service, "C.rootfs.id", &Values::default());
+        let values = Values::default().with("before", "Directory", before);
+        let after = text(&service, r#"C.withNewFile(path: "/added/f", contents: "x").rootfs.id"#, &values);
+        let values = values.with("after", "Directory", after);
+        let diff = value(
+            &service,
+            "loadDirectoryFromID(id: $before).diff(other: $after).glob(pattern: \"**\")",
+            &values,
+        );
+        assert_eq!(diff, json!(["added/", "added/f"]));
+    }
+
+    #[test]
     fn an_archive_of_several_platforms_gives_each_its_image() {
         let workdir = folder();
         let Some((service, registry)) = service(workdir.path()) else { return };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use treenail_call::{Digest, Literal};
 use treenail_engine::Cause;
-use treenail_model::{CopyFilter, Directory, DockerfileBuild, Object, Platform, Secret, Tree};
+use treenail_model::{Directory, DockerfileBuild, Object, Platform, Secret};
 use treenail_patterns::{PatternMatcher, ignore_file};
 
 use super::secret::check_provider;
@@ -88,16 +88,19 @@ async fn docker_build(this: Arc<Directory>, args: DockerBuild, call: Call) -> Ou
 /// # Source
 /// `contract/container.md` 7.
 async fn context(this: &Directory, build: &DockerfileBuild, call: &Call) -> Result<Directory, Cause> {
+    let mut exclude = Vec::new();
     for path in build.ignore_files() {
         let text = call.engine.read_text_if_any(this, &path).await?.unwrap_or_default();
-        if text.is_empty() {
-            continue;
+        if !text.is_empty() {
+            exclude = ignore_file(&text);
+            PatternMatcher::new(&exclude).map_err(|error| Cause::invalid(format!("{path}: {error}")))?;
+            break;
         }
-        let exclude = ignore_file(&text);
-        PatternMatcher::new(&exclude).map_err(|error| Cause::invalid(format!("{path}: {error}")))?;
-        let filter = CopyFilter { exclude, ..CopyFilter::default() };
-        let empty = Directory::whole(Tree::scratch(), this.platform.clone());
-        return Ok(empty.with_directory("/", this, &filter, None));
     }
-    Ok(this.clone())
+    let (context, is_of_host) = this.build_context(exclude);
+    if is_of_host {
+        // The machine is read at the call, as by `host.directory`, and not when the result is needed.
+        call.engine.solve(&context.tree).await?;
+    }
+    Ok(context)
 }

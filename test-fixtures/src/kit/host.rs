@@ -27,6 +27,8 @@ const fn tool(program: &'static str, package: &'static str) -> Tool {
 pub const DAEMON: &[Tool] = &[
     tool("runc", "runc"),
     tool("docker-registry", "docker-registry"),
+    // Signs tokens in tests of registries.
+    tool("openssl", "openssl"),
     tool("busybox", "busybox-static"),
     tool("unshare", "util-linux"),
     tool("tar", "tar"),
