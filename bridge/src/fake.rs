@@ -447,6 +447,10 @@ impl Bridge for FakeBridge {
         self.events.subscribe()
     }
 
+    fn has_run(&self, vertex: &str) -> bool {
+        self.state.lock().vertices.contains_key(vertex)
+    }
+
     async fn close(&self, _patience: Duration) {
         self.state.lock().closed = true;
     }

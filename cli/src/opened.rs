@@ -26,6 +26,8 @@ use crate::host::{HostSecrets, HostSockets, Identity, LocalHost, Logins, connect
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
 /// How long the daemon may take to let go of the job.
 const LETTING_GO: Duration = Duration::from_secs(5);
+/// How long the daemon may take to keep what commands left behind.
+const KEEPING: Duration = Duration::from_secs(5);
 
 /// What to open.
 pub(crate) struct Options {
@@ -44,6 +46,7 @@ pub(crate) struct Options {
 /// An open main client.
 pub(crate) struct Opened {
     api: Api,
+    engine: Engine,
     bridge: Arc<SocketBridge>,
     session: Arc<Session>,
     server: Option<ServerHandle>,
@@ -66,18 +69,18 @@ impl Opened {
         let connection = Connection::open(&options.daemon.address).await?;
         let home = std::env::home_dir().filter(|home| home.is_absolute());
         let secrets = Arc::new(HostSecrets::new(options.workdir.clone(), home.clone()));
+        let sockets = Arc::new(HostSockets::default());
         let locals = Locals::default();
         let logins = Logins::of_this_machine();
         let stores = ContentStores::default();
-        let sockets = Arc::new(HostSockets::default());
         let services = Services::default()
             .with_locals(locals.clone())
             .with_stores(stores.clone())
             .with_secrets(secrets.clone())
+            .with_sockets(sockets.clone())
             .with_credentials(logins.credentials());
         let presented = SessionOptions::new("treenail", identity.as_str());
         let id = presented.id.clone();
-            .with_sockets(sockets.clone())
         let job = OpenOptions { session_id: id.clone(), name: options.name, ..OpenOptions::default() };
         let (session, bridge) = tokio::join!(
             Session::start(connector(&connection), presented, services),
@@ -94,14 +97,14 @@ impl Opened {
             locals,
             stores,
             secrets,
+            sockets,
             logins,
             connection,
             closed: options.closed_host,
-            sockets,
         };
         let engine = Engine::new(bridge.clone(), Arc::new(host), treenail_graphql::fields(), &id);
-        let api = Api::new(engine).with_observer(options.observer);
-        Ok(Self { api, bridge, session, server: None })
+        let api = Api::new(engine.clone()).with_observer(options.observer);
+        Ok(Self { api, engine, bridge, session, server: None })
     }
 
     /// Starts to listen.
@@ -140,6 +143,9 @@ impl Opened {
             && tokio::time::timeout(LAST_ANSWERS, server.shutdown()).await.is_err()
         {
             tracing::debug!("requests were still running at the end and have been dropped");
+        }
+        if tokio::time::timeout(KEEPING, self.engine.keep_results()).await.is_err() {
+            tracing::debug!("the daemon takes long to keep the results of commands: left to it");
         }
         // Dropped requests cancel what they waited for; the job ends after them.
         self.bridge.close(LETTING_GO).await;

@@ -3,7 +3,9 @@
 //! A daemon remembers a failure for as long as a build holds its vertex, and answers it without a new try. A source
 //! is another vertex with the same content when it carries an attribute that the daemon does not know; an exec runs
 //! once more when its cache is ignored. So after such a failure, later definitions of the session carry a counter
-//! in their sources, and the failed exec is told to ignore its cache.
+//! in their sources, and the failed exec is told to ignore its cache. That helps an exec once; after a second failure
+//! only a new session does, and the error says so. (A second build beside the first would meet the same vertex:
+//! builds share what they run.)
 //!
 //! # Source
 //! `mechanisms.md` 1.5, tried on v0.15 and v0.32.
@@ -32,11 +34,20 @@ struct Failures {
 /// A definition as it is asked for, and how its vertices are called without attempts.
 pub(crate) struct Attempt {
     pub(crate) definition: pb::Definition,
+    /// How many failures there were before.
+    pub(crate) number: u32,
     /// Digest as asked → digest without attempts, where the two differ.
     original: BTreeMap<String, String>,
+    /// The other way round.
+    asked: BTreeMap<String, String>,
 }
 
 impl Attempt {
+    /// What the daemon calls a vertex of this definition in this attempt.
+    pub(crate) fn asked<'a>(&'a self, vertex: &'a str) -> &'a str {
+        self.asked.get(vertex).map_or(vertex, String::as_str)
+    }
+
     /// What an exec is called without attempts; `None` for sources and for what is not in the definition.
     fn exec(&self, vertex: &str) -> Option<String> {
         let bytes = self.definition.def.iter().find(|bytes| llb::Digest::of(bytes).as_str() == vertex)?;
@@ -52,18 +63,31 @@ impl Retries {
         rewrite(definition, failures.attempt, &failures.execs)
     }
 
+    /// How many failures there were.
+    pub(crate) fn number(&self) -> u32 {
+        self.0.lock().attempt
+    }
+
     /// Takes a failure in: the next definitions ask again. `vertex` is the digest that the daemon named.
-    pub(crate) fn note(&self, attempt: &Attempt, vertex: Option<&str>) {
+    ///
+    /// Answers whether asking again can help: an exec that ignored its cache and failed again is repeated from the
+    /// daemon's memory, since vertices with one key are one to it as soon as both ignore the cache, in all builds.
+    pub(crate) fn note(&self, attempt: &Attempt, vertex: Option<&str>) -> bool {
         let mut failures = self.0.lock();
         failures.attempt += 1;
-        failures.execs.extend(vertex.and_then(|vertex| attempt.exec(vertex)));
+        vertex.and_then(|vertex| attempt.exec(vertex)).is_none_or(|exec| failures.execs.insert(exec))
     }
 }
 
 /// Writes the attempt into all sources, and renames whatever stands on them. A definition that does not decode is
 /// left alone: the daemon says what is wrong with it.
 fn rewrite(definition: pb::Definition, attempt: u32, execs: &BTreeSet<String>) -> Attempt {
-    let unchanged = |definition| Attempt { definition, original: BTreeMap::new() };
+    let unchanged = |definition| Attempt {
+        definition,
+        number: attempt,
+        original: BTreeMap::new(),
+        asked: BTreeMap::new(),
+    };
     if attempt == 0 {
         return unchanged(definition);
     }
@@ -98,7 +122,7 @@ fn rewrite(definition: pb::Definition, attempt: u32, execs: &BTreeSet<String>) -
             .map(|(digest, locations)| (renamed.get(&digest).cloned().unwrap_or(digest), locations))
             .collect();
     }
-    Attempt { definition: next, original }
+    Attempt { definition: next, number: attempt, original, asked: renamed }
 }
 
 fn is_source(op: &pb::Op) -> bool {
@@ -127,7 +151,7 @@ mod tests {
         let retries = Retries::default();
         let first = retries.apply(definition());
         let source = llb::Digest::of(&first.definition.def[0]).to_string();
-        retries.note(&first, Some(&source));
+        assert!(retries.note(&first, Some(&source)), "sources are asked again and again");
         let second = retries.apply(definition());
         let ops: Vec<pb::Op> =
             second.definition.def.iter().map(|bytes| pb::Op::decode(bytes.clone()).expect("an op")).collect();
@@ -149,12 +173,12 @@ mod tests {
         let retries = Retries::default();
         let first = retries.apply(definition());
         let exec = llb::Digest::of(&first.definition.def[1]).to_string();
-        retries.note(&first, Some(&exec));
+        assert!(retries.note(&first, Some(&exec)));
         let second = retries.apply(definition());
         let renamed = llb::Digest::of(&second.definition.def[1]).to_string();
         assert_ne!(renamed, exec);
         assert!(second.definition.metadata[&renamed].ignore_cache);
-        retries.note(&second, Some(&renamed));
+        assert!(!retries.note(&second, Some(&renamed)), "a second failure stays");
         assert_eq!(retries.0.lock().execs.len(), 1);
     }
 }

@@ -219,6 +219,12 @@ impl Exec {
         self.mounts.iter().filter_map(Mount::source).for_each(visit);
     }
 
+    /// How many mounts leave an output.
+    pub(crate) fn outputs(&self) -> u32 {
+        let count = self.mounts.iter().filter(|mount| mount.has_output()).count();
+        u32::try_from(count).expect("a list of mounts is short")
+    }
+
     pub(crate) fn take_inputs(&mut self, into: &mut Vec<Output>) {
         into.extend(self.mounts.iter_mut().filter_map(Mount::take_source));
     }

@@ -23,7 +23,8 @@ pub fn ignore_file(text: &str) -> Vec<String> {
                 return line.to_owned();
             }
             let cleaned = gopath::clean(pattern);
-            let relative = if cleaned.len() > 1 { cleaned.strip_prefix('/').unwrap_or(&cleaned) } else { &cleaned };
+            let relative =
+                if cleaned.len() > 1 { cleaned.strip_prefix('/').unwrap_or(&cleaned) } else { &cleaned };
             format!("{mark}{relative}")
         })
         .collect()
@@ -36,8 +37,9 @@ mod tests {
     #[test]
     fn lines_become_patterns() {
         let text = "\u{feff}# comment\n  # none \n\n*.log\r\n!keep.log\n! /sub/./kept \n/root//file\n./a/../b/\n/\n!\n";
-        assert_eq!(ignore_file(text), [
-            "# none", "*.log", "!keep.log", "!sub/kept", "root/file", "b", "/", "!"
-        ]);
+        assert_eq!(
+            ignore_file(text),
+            ["# none", "*.log", "!keep.log", "!sub/kept", "root/file", "b", "/", "!"]
+        );
     }
 }

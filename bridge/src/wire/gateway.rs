@@ -4,13 +4,13 @@ use bytes::{Bytes, BytesMut};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
 use tonic::{Request, Status};
+use treenail_protos::google::rpc;
 use treenail_protos::moby::buildkit::v1::frontend::llb_bridge_client::LlbBridgeClient;
 use treenail_protos::moby::buildkit::v1::frontend::{
     self as wire, CacheOptionsEntry, FileRange, NewContainerRequest, PingRequest, PongResponse,
     ReadDirRequest, ReadFileRequest, ReleaseContainerRequest, ResolveImageConfigRequest,
     ResolveSourceGitRequest, ResolveSourceMetaRequest, ReturnRequest, StatFileRequest, result,
 };
-use treenail_protos::google::rpc;
 use treenail_protos::{fsutil, pb};
 
 use super::failure::{decode, decode_path, decode_source};

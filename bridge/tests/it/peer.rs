@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use tokio::net::UnixListener;
 use tokio::sync::watch;
-use tokio_stream::{Stream, StreamExt as _};
 use tokio_stream::wrappers::UnixListenerStream;
+use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, async_trait};
 use treenail_bridge::Error;
 use treenail_bridge::socket::{Connection, OpenOptions, SocketBridge};
@@ -269,7 +269,8 @@ impl LlbBridge for Inner {
             self.see(format!("import {}", import.r#type));
         }
         let definition = request.get_ref().definition.as_ref();
-        if definition.is_some_and(|definition| definition.metadata.values().any(|vertex| vertex.ignore_cache)) {
+        if definition.is_some_and(|definition| definition.metadata.values().any(|vertex| vertex.ignore_cache))
+        {
             self.see("ignore cache");
         }
         self.see("gateway solve");
@@ -289,7 +290,8 @@ impl LlbBridge for Inner {
         if let Some(error) = request.error {
             self.see(format!("rejected {} with {} details", error.message, error.details.len()));
         }
-        if let Some(gateway::result::Result::Ref(reference)) = request.result.and_then(|result| result.result) {
+        if let Some(gateway::result::Result::Ref(reference)) = request.result.and_then(|result| result.result)
+        {
             self.see(format!("result {:?}", reference.id));
         }
         if self.script.obedient {

@@ -245,7 +245,7 @@ mod daemon {
                     let message = refused["message"].as_str().expect("a text").to_owned();
                     let expected = match fault {
                         Fault::OtherDigests => "got digest sha256:",
-                        Fault::CutNames => "/manifests/1\": EOF",
+                        Fault::CutNames => "/manifests/1\": ",
                         _ => "/blobs/uploads/",
                     };
                     let push = format!("failed to push {address}/{name}:1: ");

@@ -7,7 +7,6 @@ mod examples;
 mod failing;
 mod git;
 mod history;
-mod history;
 mod host;
 mod hostile;
 mod http;

@@ -63,7 +63,7 @@ async def main(nonce: str) -> None:
         except dagger.QueryError as error:
             seen["image"] = str(error)
         try:
-            await dag.git("https://example.invalid/x.git").head().tree().entries()
+            await dag.cloud().trace_url()
         except dagger.QueryError as error:
             seen["unsupported"] = error.errors[0].extensions.get("code")
     print(json.dumps(seen))
