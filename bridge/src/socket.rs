@@ -16,8 +16,8 @@ mod written;
 pub use connection::{Connection, Info};
 
 use crate::wire::build::Build;
-use crate::wire::{enabled, failure};
 use crate::wire::gateway::require_exec_filesystem;
+use crate::wire::{enabled, failure};
 use crate::{
     Bridge, ByteRange, Capabilities, Error, ExecFailure, ExportRequest, Ref, ResolveSource, SolveRequest,
     Solved, SourceMetadata, Stat, StatusEvent, Written,
@@ -183,7 +183,9 @@ impl SocketBridge {
 async fn record(mut events: broadcast::Receiver<StatusEvent>, ran: Ran) {
     loop {
         match events.recv().await {
-            Ok(StatusEvent::Vertex { digest, completed: Some(_), cached: false, error, .. }) if error.is_empty() => {
+            Ok(StatusEvent::Vertex { digest, completed: Some(_), cached: false, error, .. })
+                if error.is_empty() =>
+            {
                 ran.lock().unwrap_or_else(PoisonError::into_inner).insert(digest);
             }
             Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
