@@ -1,13 +1,14 @@
 //! Logins from the user's Docker configuration.
 //!
 //! The order is Docker's: `DOCKER_AUTH_CONFIG`, then the helper of the registry (`credHelpers`), then the
-//! general one (`credsStore`), then what the file itself holds. The crate underneath prefers the file, takes
-//! "not found" from a helper for a failure, and blocks; this is the one place that knows.
+//! general one (`credsStore`), then what the file itself holds. The crate underneath reads entries; helpers are run
+//! here, because it takes one that does not read its question for one that cannot be run.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 use docker_credential::{CredentialRetrievalError, DockerCredential};
 use serde::Deserialize;
@@ -157,21 +158,53 @@ fn is_blank(value: &Value) -> bool {
     value.is_null() || value.as_str() == Some("")
 }
 
+/// Asks a helper. It may answer, or fail, without having read the question.
+///
+/// # Source
+/// docker-credential-helpers: `get` takes the server on standard input; `<token>` is the user of an identity token.
 fn from_helper(helper: &str, server: &str) -> Result<Option<Credential>, Failure> {
     let helper = helper.to_owned();
-    match ask(&json!({ "credsStore": helper }), server) {
-        Ok(found) => Ok(found),
-        Err(CredentialRetrievalError::HelperFailure { stdout, stderr, .. }) => {
-            let complaint = if stdout.trim().is_empty() { stderr } else { stdout };
-            if complaint.contains("credentials not found") || complaint.contains("no credentials") {
-                return Ok(None);
+    let run = || {
+        let mut child = Command::new(format!("docker-credential-{helper}"))
+            .arg("get")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        if let Some(mut stdin) = child.stdin.take() {
+            match stdin.write_all(server.as_bytes()) {
+                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error),
+                _ => {}
             }
-            let complaint = complaint.trim().chars().take(COMPLAINT).collect();
-            Err(Failure::Complaint { helper, complaint })
         }
-        Err(CredentialRetrievalError::HelperCommunicationError) => Err(Failure::Helper { helper }),
-        Err(_) => Err(Failure::Nonsense { helper }),
+        child.wait_with_output()
+    };
+    let Ok(output) = run() else { return Err(Failure::Helper { helper }) };
+    if !output.status.success() {
+        let said = if output.stdout.trim_ascii().is_empty() { &output.stderr } else { &output.stdout };
+        let complaint = String::from_utf8_lossy(said);
+        if complaint.contains("credentials not found") || complaint.contains("no credentials") {
+            return Ok(None);
+        }
+        let complaint = complaint.trim().chars().take(COMPLAINT).collect();
+        return Err(Failure::Complaint { helper, complaint });
     }
+    let Ok(answer) = serde_json::from_slice::<HelperAnswer>(&output.stdout) else {
+        return Err(Failure::Nonsense { helper });
+    };
+    Ok(match answer {
+        HelperAnswer { secret, .. } if secret.is_empty() => None,
+        HelperAnswer { username, secret } if username == "<token>" => Some(Credential::IdentityToken(secret)),
+        HelperAnswer { username, secret } => Some(Credential::Password { username, password: secret }),
+    })
+}
+
+/// What a helper says of a server.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct HelperAnswer {
+    username: String,
+    secret: String,
 }
 
 /// Puts one question to the crate, with a configuration that leaves it no choice.
