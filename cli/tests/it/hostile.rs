@@ -196,7 +196,7 @@ mod daemon {
                 "ot a directory",
             ),
             ("secret not there", r#"secret(uri: "file://missing").plaintext"#, "failed to read secret file"),
-            ("later release", r#"git(url: "https://example.invalid/x").head.commit"#, "not supported"),
+            ("later release", r#"C.asService.hostname"#, "not supported"),
         ] {
             let found = error(&service, chain, &Values::default());
             let message = found["message"].as_str().expect("a text");
