@@ -23,7 +23,8 @@ pub(crate) async fn run(context: Context, args: args::Session) -> Outcome {
     let mode = context.mode()?;
     let mut end = signals::end_of_input();
     let mut signals = Signals::take().context("cannot take signals")?;
-    if let Some(joined) = Joined::from_environment()? {
+    // SDKs that start us although the environment names half a session (Rust, Java, Elixir) want one of their own.
+    if let Ok(Some(joined)) = Joined::from_environment() {
         announce(joined.port(), joined.token())?;
         tokio::select! { _ = &mut end => {} _ = signals.next() => {} }
         return Ok(0);

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::IsTerminal as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -18,10 +18,6 @@ use treenail_test_fixtures::kit::{self, Kit, buildkit, host, recipe};
 
 use crate::history::{self, Vertex};
 use crate::{sdk, steps};
-
-/// The module that is built, and the command in it.
-const MODULE: &str = "github.com/BurntSushi/toml@v1.6.0";
-const COMMAND: &str = "tomlv";
 
 /// The pipeline's program.
 const PIPELINE: &str = "examples/python/ci.py";
@@ -53,9 +49,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     kit.say("building treenail, minutes the first time");
     steps::watch(&mut steps::cargo_build(&["--release", "--package", "treenail-cli"]))?;
     let python = sdk::python(&kit)?;
-    let source = download(&kit)?;
+    kit.say(&format!("fetching the source of {}", sdk::MODULE));
+    let source = sdk::source(&kit)?;
     let place = Place::find_or_start(arguments, &kit)?;
-    let output = kit.root().join("demo-output").join(COMMAND);
+    let output = kit.root().join("demo-output").join(sdk::COMMAND);
     std::fs::create_dir_all(output.parent().context("the output has a folder")?)
         .context("cannot create the output's folder")?;
 
@@ -123,19 +120,6 @@ impl Place {
         let description = format!("a private stock buildkitd {}", buildkit::VERSION);
         Ok(Self { address, image, description, _own: Some((daemon, registry, lock)) })
     }
-}
-
-/// Fetches the module's source, verified by Go's checksum database, and gives its folder.
-fn download(kit: &Kit) -> Result<PathBuf> {
-    kit.say(&format!("fetching the source of {MODULE}"));
-    let answer = host::run(
-        Command::new("go")
-            .args(["mod", "download", "-json", MODULE])
-            .current_dir(kit.root())
-            .env("GOFLAGS", "-mod=mod"),
-    )?;
-    let answer: Value = serde_json::from_str(&answer).context("cannot read what go said")?;
-    answer["Dir"].as_str().map(PathBuf::from).context("go did not say where the source is")
 }
 
 /// Runs the exported binary on real input.

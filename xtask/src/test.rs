@@ -4,7 +4,7 @@
 //! told apart by the names of test modules:
 //! * `pure`: format, lints, and every test but those in modules named `daemon` or `sdk`; doc tests.
 //! * `daemon`: tests in modules named `daemon`, with a stock daemon and a registry started here.
-//! * `sdk`: tests in modules named `sdk`, with the published Python SDK besides.
+//! * `sdk`: tests in modules named `sdk`, with programs of the four published SDKs besides.
 //!
 //! **Invariant:** within a layer a missing daemon or SDK is a failure, never a silent skip; with `CI` set any skip is one.
 
@@ -16,6 +16,7 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use treenail_test_fixtures::kit::buildkitd::{Daemon, Options};
 use treenail_test_fixtures::kit::registry::Registry;
+use treenail_test_fixtures::kit::sdks::Sdks;
 use treenail_test_fixtures::kit::{Kit, buildkit, buildx, frontend, host, recipe};
 use treenail_test_fixtures::shared;
 
@@ -36,7 +37,7 @@ enum Layer {
     Pure,
     /// Tests with a stock daemon.
     Daemon,
-    /// Tests with the published Python SDK.
+    /// Tests with the published SDKs.
     Sdk,
 }
 
@@ -52,10 +53,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if wants(Layer::Pure) {
         pure(&mut report, &skips);
     }
-    if let Some((kit, python)) = &kit
+    if let Some((kit, sdks)) = &kit
         && (wants(Layer::Daemon) || wants(Layer::Sdk))
     {
-        with_daemon(&mut report, kit, &skips, wants(Layer::Daemon), python.as_deref());
+        with_daemon(&mut report, kit, &skips, wants(Layer::Daemon), sdks.as_ref());
     }
     let mut skipped: Vec<String> =
         fs::read_to_string(&skips).unwrap_or_default().lines().map(str::to_owned).collect();
@@ -68,8 +69,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// The kit, and a Python with the SDK where that is wanted.
-fn prepare(report: &mut Report, sdk: bool) -> Option<(Kit, Option<PathBuf>)> {
+/// A Python that has the SDK, and the programs of the others.
+type Prepared = (PathBuf, Sdks);
+
+/// The kit, and the SDKs where they are wanted.
+fn prepare(report: &mut Report, sdk: bool) -> Option<(Kit, Option<Prepared>)> {
     if !host::is_root() && !is_ci() {
         report.skip("kit", "private daemons need root, so the layers that need one are left out".into());
         return None;
@@ -83,8 +87,8 @@ fn prepare(report: &mut Report, sdk: bool) -> Option<(Kit, Option<PathBuf>)> {
         frontend::make(&kit, frontend::Build::Development)?.write_layout(&kit.root().join("frontend"))?;
         let registry = Registry::start(&kit)?;
         recipe::ensure(&kit, registry.address(), "alpine")?;
-        let python = sdk.then(|| sdk::python(&kit)).transpose()?;
-        made = Some((kit, python));
+        let sdks = sdk.then(|| sdk::prepare(&kit)).transpose()?;
+        made = Some((kit, sdks));
         Ok(())
     });
     made
@@ -108,8 +112,8 @@ fn pure(report: &mut Report, skips: &Path) {
     });
 }
 
-/// The layers that need a daemon, and its end. A Python is there where its layer is wanted.
-fn with_daemon(report: &mut Report, kit: &Kit, skips: &Path, daemon: bool, python: Option<&Path>) {
+/// The layers that need a daemon, and its end. The SDKs are there where their layer is wanted.
+fn with_daemon(report: &mut Report, kit: &Kit, skips: &Path, daemon: bool, sdks: Option<&Prepared>) {
     let mut started = None;
     report.step("start", |_| {
         started = Some(Ground::lay(kit)?);
@@ -119,9 +123,10 @@ fn with_daemon(report: &mut Report, kit: &Kit, skips: &Path, daemon: bool, pytho
     if daemon {
         report.step("daemon", |counts| watch_tests(&mut ground.layer(kit, skips, "daemon::"), counts));
     }
-    if let Some(python) = python {
+    if let Some((python, sdks)) = sdks {
         report.step("sdk", |counts| {
-            watch_tests(ground.layer(kit, skips, "sdk::").env(shared::PYTHON, python), counts)
+            let mut tests = ground.layer(kit, skips, "sdk::");
+            watch_tests(tests.env(shared::PYTHON, python).env(shared::SDKS, sdks.root()), counts)
         });
     }
     report.step("stop", |_| ground.end());

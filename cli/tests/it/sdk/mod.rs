@@ -1,8 +1,16 @@
-//! The published Python SDK, unmodified, drives the program through both of its doors: a session that `run` names in the
+//! The published SDKs, unmodified, drive the program through both of its doors: a session that `run` names in the
 //! environment, and one that the SDK starts itself.
 //!
-//! The programs are the `.py` files of this folder; each prints what it saw as JSON, and is judged here.
+//! Here is the ground, and what the Python SDK alone is asked. [`languages`] asks all four the same, [`pipelines`] runs
+//! the programs of `examples/`, [`starting`] has what shows at the start and end of a session, [`releases`] the earlier
+//! releases. Programs of the tests are in this folder; each prints what it saw as JSON, and is judged here.
 
+mod languages;
+mod pipelines;
+mod releases;
+mod starting;
+
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -17,7 +25,7 @@ use treenail_test_fixtures::TestDaemon;
 enum Door {
     /// `treenail run -- python …`.
     Run,
-    /// `_EXPERIMENTAL_DAGGER_CLI_BIN=dagger python …`, with the program under that name in `PATH`.
+    /// `_EXPERIMENTAL_DAGGER_CLI_BIN=…/dagger python …`.
     Binary,
 }
 
@@ -46,34 +54,39 @@ impl Ground {
         self.folder.path().join(name)
     }
 
-    /// Runs a program of this folder.
+    /// Runs a Python program of this folder.
     fn run(&self, door: Door, program: &str, arguments: &[&str]) -> Ran {
-        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/sdk").join(program);
+        let mut command = self.command(door, &[self.python.clone().into(), script(program)]);
+        self.finish(command.args(arguments))
+    }
+
+    /// A program and its first words, to be run through a door.
+    fn command(&self, door: Door, program: &[OsString]) -> Command {
         let mut command = match door {
             Door::Run => {
                 let mut command = Command::new(TREENAIL);
-                command.args(["--progress", "plain", "run", "--"]).arg(&self.python);
+                command.args(["--progress", "plain", "run", "--"]).args(program);
                 command
             }
             Door::Binary => {
-                let mut command = Command::new(&self.python);
-                let dagger = self.dagger();
-                let path = std::env::var_os("PATH").unwrap_or_default();
-                let folders =
-                    dagger.parent().map(Path::to_path_buf).into_iter().chain(std::env::split_paths(&path));
-                command
-                    .env("_EXPERIMENTAL_DAGGER_CLI_BIN", "dagger")
-                    .env("PATH", std::env::join_paths(folders).expect("folders have no colons"));
+                let mut command = Command::new(&program[0]);
+                command.args(&program[1..]);
                 command
             }
         };
+        clean(&mut command, self.daemon);
+        if matches!(door, Door::Binary) {
+            command.env(BINARY, self.dagger());
+        }
+        command
+    }
+
+    /// Runs a command to its end.
+    fn finish(&self, command: &mut Command) -> Ran {
         let summary = self.path("summary.json");
-        let output = clean(&mut command, self.daemon)
-            .arg(program)
-            .args(arguments)
-            .env("TREENAIL_SUMMARY", &summary)
-            .output()
-            .expect("starts");
+        // What an earlier one has left says nothing of this one.
+        drop(fs::remove_file(&summary));
+        let output = command.env("TREENAIL_SUMMARY", &summary).output().expect("starts");
         let summary =
             fs::read(&summary).map_or(Value::Null, |text| serde_json::from_slice(&text).expect("JSON"));
         Ran { output, summary }
@@ -91,12 +104,20 @@ impl Ground {
 }
 
 const TREENAIL: &str = env!("CARGO_BIN_EXE_treenail");
+/// The variable by which SDKs find the program.
+const BINARY: &str = "_EXPERIMENTAL_DAGGER_CLI_BIN";
+
+/// A Python program of this folder.
+fn script(name: &str) -> OsString {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/sdk").join(name).into()
+}
 
 /// Only what a test says is in the environment.
 fn clean<'a>(command: &'a mut Command, daemon: &TestDaemon) -> &'a mut Command {
     command
         .env_remove("DAGGER_SESSION_PORT")
         .env_remove("DAGGER_SESSION_TOKEN")
+        .env_remove(BINARY)
         .env("BUILDKIT_HOST", daemon.address())
         .env("TREENAIL_SECRET_SALT", "salt of the tests")
         .env("NO_COLOR", "1")
@@ -236,6 +257,21 @@ fn a_failed_command_is_an_error_of_the_sdk_with_all_that_is_known() {
             }
         }
     }
+}
+
+#[test]
+fn the_program_is_found_by_its_name() {
+    let Some(ground) = Ground::lay() else { return };
+    let dagger = ground.dagger();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = dagger.parent().map(Path::to_path_buf).into_iter().chain(std::env::split_paths(&path));
+    let mut command = ground.command(Door::Binary, &[ground.python.clone().into(), script("probe.py")]);
+    command
+        .arg("connect")
+        .env(BINARY, "dagger")
+        .env("PATH", std::env::join_paths(folders).expect("folders have no colons"));
+    let text = ground.finish(&mut command).text();
+    assert!(text.ends_with("{\"version\": \"v0.19.11\"}\n"), "{text}");
 }
 
 #[test]
