@@ -1,7 +1,7 @@
 //! The bridge to a daemon on a socket.
 
-use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -55,13 +55,9 @@ pub struct SocketBridge {
     events: broadcast::Sender<StatusEvent>,
     /// The receiver that has heard everything so far: the first subscriber gets it.
     first: Mutex<Option<broadcast::Receiver<StatusEvent>>>,
-    /// Vertices that have run.
-    ran: Ran,
-    /// What failed commands wrote.
+    /// What ran, and what failed commands wrote.
     recorder: written::Recorder,
 }
-
-type Ran = Arc<Mutex<HashSet<Arc<str>>>>;
 
 impl SocketBridge {
     /// Opens a long build: a `Control.Solve` without a definition, driven through the gateway by its id.
@@ -74,8 +70,6 @@ impl SocketBridge {
     /// the frontend attribute `build-arg:BUILDKIT_BUILD_NAME`.
     pub async fn open(connection: Connection, options: OpenOptions) -> Result<Self, Error> {
         let (events, first) = broadcast::channel(EVENTS);
-        let ran = Ran::default();
-        tokio::spawn(record(events.subscribe(), ran.clone()));
         let recorder = written::Recorder::start(events.subscribe());
         let mut attributes = options.attributes;
         if !options.name.is_empty() {
@@ -104,7 +98,6 @@ impl SocketBridge {
             build,
             events,
             first: Mutex::new(Some(first)),
-            ran,
             recorder,
         })
     }
@@ -175,21 +168,6 @@ impl SocketBridge {
                 ..control::CacheOptions::default()
             }),
             ..control::SolveRequest::default()
-        }
-    }
-}
-
-/// Writes down which vertices ran, until nobody is left to tell.
-async fn record(mut events: broadcast::Receiver<StatusEvent>, ran: Ran) {
-    loop {
-        match events.recv().await {
-            Ok(StatusEvent::Vertex { digest, completed: Some(_), cached: false, error, .. })
-                if error.is_empty() =>
-            {
-                ran.lock().unwrap_or_else(PoisonError::into_inner).insert(digest);
-            }
-            Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
-            Err(broadcast::error::RecvError::Closed) => return,
         }
     }
 }
@@ -275,7 +253,7 @@ impl Bridge for SocketBridge {
     }
 
     fn has_run(&self, vertex: &str) -> bool {
-        self.ran.lock().unwrap_or_else(PoisonError::into_inner).contains(vertex)
+        self.recorder.has_run(vertex)
     }
 
     async fn close(&self, patience: Duration) {

@@ -1,9 +1,9 @@
-//! What failed commands wrote, remembered from the daemon's progress.
+//! What ran, and what failed commands wrote, remembered from the daemon's progress.
 //!
-//! Only commands that nothing of ours runs inside of need this: what they write reaches us as progress and no other way.
-//! Invariant: bounded, whatever is written: the end of each stream, of a limited number of commands.
+//! Only commands that nothing of ours runs inside of need the latter: what they write reaches us as progress and no other
+//! way. Invariant: bounded, whatever is written: the end of each stream, of a limited number of commands.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -31,6 +31,8 @@ pub(super) struct Recorder {
 struct Records {
     running: HashMap<Arc<str>, [End; 2]>,
     failed: VecDeque<(Arc<str>, Written)>,
+    /// Vertices that have run and not failed.
+    ran: HashSet<Arc<str>>,
 }
 
 /// The end of a stream.
@@ -62,6 +64,11 @@ impl Recorder {
         Self { records, failures }
     }
 
+    /// Whether the progress has told that a vertex ran and did not fail.
+    pub(super) fn has_run(&self, vertex: &str) -> bool {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner).ran.contains(vertex)
+    }
+
     /// What a failed command wrote; nothing for one that the progress does not tell of.
     pub(super) async fn written(&self, vertex: &str) -> Written {
         let mut failures = self.failures.clone();
@@ -90,9 +97,12 @@ impl Records {
                 }
                 false
             }
-            StatusEvent::Vertex { digest, completed: Some(_), error, .. } => {
+            StatusEvent::Vertex { digest, completed: Some(_), cached, error, .. } => {
                 let written = self.running.remove(&digest);
                 if error.is_empty() {
+                    if !cached {
+                        self.ran.insert(digest);
+                    }
                     return false;
                 }
                 let written =
