@@ -47,7 +47,8 @@ func run(ctx context.Context, args []string) (err error) {
 		WithEnvVariable("CGO_ENABLED", "0").
 		WithEnvVariable("GOPROXY", "off").
 		WithEnvVariable("GOFLAGS", "-buildvcs=false").
-		WithMountedCache("/root/.cache/go-build", client.CacheVolume("go-build")).
+		WithEnvVariable("GOCACHE", "/cache/go-build").
+		WithMountedCache("/cache/go-build", client.CacheVolume("go-build")).
 		WithWorkdir("/src").
 		WithDirectory("/src", source)
 	vetted := golang.WithExec([]string{"go", "vet", "./..."})

@@ -24,7 +24,8 @@ async function main(sourcePath: string, outputPath: string, address?: string): P
     .withEnvVariable("CGO_ENABLED", "0")
     .withEnvVariable("GOPROXY", "off")
     .withEnvVariable("GOFLAGS", "-buildvcs=false")
-    .withMountedCache("/root/.cache/go-build", dag.cacheVolume("go-build"))
+    .withEnvVariable("GOCACHE", "/cache/go-build")
+    .withMountedCache("/cache/go-build", dag.cacheVolume("go-build"))
     .withWorkdir("/src")
     .withDirectory("/src", source);
   const vetted = go.withExec(["go", "vet", "./..."]);

@@ -36,7 +36,8 @@ async fn run(client: &Query, source: &str, output: &str, address: Option<&str>) 
         .with_env_variable("CGO_ENABLED", "0")
         .with_env_variable("GOPROXY", "off")
         .with_env_variable("GOFLAGS", "-buildvcs=false")
-        .with_mounted_cache("/root/.cache/go-build", client.cache_volume("go-build"))
+        .with_env_variable("GOCACHE", "/cache/go-build")
+        .with_mounted_cache("/cache/go-build", client.cache_volume("go-build"))
         .with_workdir("/src")
         .with_directory("/src", source);
     let vetted = go.with_exec(vec!["go", "vet", "./..."]);
