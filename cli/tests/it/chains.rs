@@ -126,40 +126,6 @@ mod daemon {
         assert_eq!(runs(&second, &volume(&second), 1), EXECS, "nothing ran twice");
     }
 
-    /// A command that answers differently each time shows whether it ran again: what one session asked for, and what
-    /// it left alone, must be of one run.
-    #[test]
-    fn what_ran_in_one_session_is_whole_in_the_next() {
-        let Some(daemon) = treenail_test_fixtures::daemon() else { return };
-        let workdir = tempfile::tempdir().expect("a working directory");
-        let nonce = nonce();
-        let first = format!(
-            r#"C.withMountedDirectory(path: "/kept", source: $empty).withExec(args: ["sh", "-c", "cat /proc/sys/kernel/random/uuid | tee /root-file /kept/file; echo {nonce} >&2"])"#
-        );
-        let ask = |service: &Service, chain: &str| {
-            let empty = text(service, "directory.id", &Values::default());
-            let values = Values::default().with("empty", "Directory", empty);
-            text(service, &format!("{first}{chain}"), &values).trim().to_owned()
-        };
-        let then = format!(r#".withExec(args: ["sh", "-c", "cat /root-file; echo {nonce} >&2"])"#);
-
-        let opened = Service::start(daemon, workdir.path());
-        let uuid = ask(&opened, &format!("{then}.stdout"));
-        drop(opened);
-        for rest in [
-            ".stdout",
-            r#".file(path: "/root-file").contents"#,
-            r#".directory(path: "/kept").file(path: "file").contents"#,
-            r#"THEN.file(path: "/root-file").contents"#,
-            r#"THEN.directory(path: "/kept").file(path: "file").contents"#,
-            "THEN.stdout",
-        ] {
-            // A session each: within one the daemon has everything of a command at hand anyway.
-            let opened = Service::start(daemon, workdir.path());
-            assert_eq!(ask(&opened, &rest.replace("THEN", &then)), uuid, "{rest}");
-        }
-    }
-
     #[test]
     fn siblings_run_at_the_same_time_at_every_depth() {
         let Some(daemon) = treenail_test_fixtures::daemon() else { return };

@@ -586,4 +586,53 @@ mod daemon {
             "failed parsing [], expected address format: [registrydomain.extension]"
         );
     }
+
+    #[test]
+    fn images_merge_as_their_configuration_says() {
+        let Some(daemon) = treenail_test_fixtures::daemon() else { return };
+        let Some(registry) = daemon.registry() else { return };
+        let workdir = tempfile::tempdir().expect("a working directory");
+        std::fs::write(
+            workdir.path().join("Dockerfile"),
+            "FROM alpine:3.20\nENV A=2\nEXPOSE 80\nLABEL image=yes\nENTRYPOINT [\"/e\"]\n",
+        )
+        .expect("written");
+        let image = format!("{registry}/examples:merge");
+        let folder = workdir.path().display();
+        let built = std::process::Command::new(daemon.buildctl())
+            .args(["--addr", daemon.address(), "build", "--frontend", "dockerfile.v0", "--progress", "plain"])
+            .args(["--local", &format!("context={folder}"), "--local", &format!("dockerfile={folder}")])
+            .args(["--output", &format!("type=image,name={image},push=true,registry.insecure=true")])
+            .output()
+            .expect("buildctl runs");
+        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+        let service = Service::start(daemon, workdir.path());
+        let answer = value(
+            &service,
+            &format!(
+                r#"container.withEnvVariable(name: "A", value: "1").withEnvVariable(name: "B", value: "1").withLabel(name: "l", value: "1").withExposedPort(port: 5000).withDefaultArgs(args: ["x"]).from(address: "{image}").{{a: envVariable(name: "A") b: envVariable(name: "B") label(name: "l") i: label(name: "image") entrypoint defaultArgs exposedPorts{{port}}}}"#
+            ),
+            &Values::default(),
+        );
+        let mut ports: Vec<i64> = answer["exposedPorts"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .filter_map(|port| port["port"].as_i64())
+            .collect();
+        ports.sort_unstable();
+        assert_eq!(ports, [80, 5000]);
+        assert_eq!((&answer["a"], &answer["b"]), (&json!("2"), &json!("1")));
+        assert_eq!((&answer["label"], &answer["i"]), (&json!("1"), &json!("yes")));
+        assert_eq!(
+            (&answer["entrypoint"], &answer["defaultArgs"]),
+            (&json!(["/e"]), &json!([])),
+            "an entrypoint of the image clears Cmd"
+        );
+        // The ID is pinned.
+        let id = text(&service, &format!(r#"container.from(address: "{image}").id"#), &Values::default());
+        let bytes = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, id).expect("base64");
+        let shown = String::from_utf8_lossy(&bytes);
+        assert!(shown.contains(&format!("{image}@sha256:")), "{shown}");
+    }
 }

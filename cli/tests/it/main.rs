@@ -19,4 +19,5 @@ mod registry;
 mod sdk;
 mod secrets;
 mod service;
+mod sessions;
 mod values;
